@@ -1,0 +1,36 @@
+/* Reference-counted immutable bytes: what crosses floors without being copied.
+ *
+ * A blob is created once and never changes; whoever keeps it holds a reference. Counts are not
+ * atomic: a blob belongs to one thread, or is handed over with all its references.
+ */
+#ifndef RD_BASE_BLOB_H
+#define RD_BASE_BLOB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct blob {
+    uint32_t refs;
+    uint32_t len; /* bytes */
+    uint8_t bytes[];
+};
+
+/* The longest blob. */
+#define BLOB_MAX_BYTES ((size_t)UINT32_MAX - 64)
+
+/* Copies `len` bytes into a new blob with one reference, to be released with blob_unref.
+ * `bytes` may be NULL when len is 0. Errors: RD_ENOMEM, RD_ETOOBIG. */
+enum rd_err blob_new(const void *bytes, size_t len, struct blob **out);
+
+/* Like blob_new, with the bytes left for the caller to fill before anyone else sees the blob. */
+enum rd_err blob_alloc(size_t len, struct blob **out);
+
+/* Takes one more reference and returns `blob`; NULL is passed through. */
+struct blob *blob_ref(struct blob *blob);
+
+/* Gives up one reference; the last one frees. NULL is ignored. */
+void blob_unref(struct blob *blob);
+
+#endif
