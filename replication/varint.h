@@ -1,0 +1,20 @@
+/* Unsigned LEB128 integers: 7 bits a byte, low bits first, shortest form only. */
+#ifndef RD_REPLICATION_VARINT_H
+#define RD_REPLICATION_VARINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define VARINT_MAX_BYTES 10
+
+/* Appends `value`. Error: RD_ENOMEM. */
+enum rd_err varint_put(struct buf *out, uint64_t value);
+
+/* Reads one value at *at (an index into `bytes`) and moves *at behind it. Error: RD_EPROTO (cut off, not shortest, over 64
+ * bits), *at unchanged. */
+enum rd_err varint_get(const uint8_t *bytes, size_t len, size_t *at, uint64_t *out);
+
+#endif

@@ -1,0 +1,86 @@
+/* Version vectors over actors (Dynamo 4.4; Preguica, Almeida et al. 2012-2014).
+ *
+ * An actor is one incarnation of a node (64 random bits per process start, never stored) and an epoch
+ * (a counter in its memory), so that no crash, wipe or restored backup can issue a dot twice. A dot
+ * (actor, counter) names one write. A vector holds, for each actor, how many of its dots are covered:
+ * all of 1..counter.
+ */
+#ifndef RD_REPLICATION_VERSION_H
+#define RD_REPLICATION_VERSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct actor {
+    uint64_t incarnation;
+    uint32_t epoch;
+};
+
+struct dot {
+    struct actor actor;
+    uint64_t counter; /* from 1 */
+};
+
+struct version_entry {
+    struct actor actor;
+    uint64_t counter; /* from 1 */
+};
+
+/* A zeroed struct is the empty vector. Entries are sorted by actor, one per actor. */
+struct version {
+    struct version_entry *entries; /* owned */
+    uint32_t count;
+    uint32_t cap;
+};
+
+/* What a decoder accepts at most. */
+#define VERSION_MAX_ENTRIES 65536
+
+/* Orders actors by (incarnation, epoch). */
+int actor_compare(const struct actor *a, const struct actor *b);
+
+/* Orders dots by (actor, counter). */
+int dot_compare(const struct dot *a, const struct dot *b);
+
+/* Frees the entries; the vector is empty and usable again. */
+void version_free(struct version *version);
+
+/* Makes `*to` (overwritten, so empty or freed before) a copy of `from`. Error: RD_ENOMEM. */
+enum rd_err version_copy(const struct version *from, struct version *to);
+
+/* How many dots of `actor` are covered; 0 if none. */
+uint64_t version_get(const struct version *version, const struct actor *actor);
+
+/* True if the vector covers `dot`. */
+bool version_covers(const struct version *version, const struct dot *dot);
+
+/* True if `a` covers all that `b` covers. */
+bool version_descends(const struct version *a, const struct version *b);
+
+/* True if both cover the same dots. */
+bool version_equal(const struct version *a, const struct version *b);
+
+/* Raises the entry of `dot`'s actor to at least dot->counter. Error: RD_ENOMEM, nothing changed. */
+enum rd_err version_advance(struct version *version, const struct dot *dot);
+
+/* Joins `from` into `into` (the maximum of each entry). Error: RD_ENOMEM, nothing changed. */
+enum rd_err version_join(struct version *into, const struct version *from);
+
+/* The entry of `incarnation` with the highest epoch, or NULL. Borrowed until the next change. */
+const struct version_entry *version_newest_epoch(const struct version *version, uint64_t incarnation);
+
+/* Appends the canonical encoding: equal vectors give equal bytes. Error: RD_ENOMEM. */
+enum rd_err version_encode(const struct version *version, struct buf *out);
+
+/* Reads one encoded vector from the start of `bytes` into `*out` (overwritten) and says how many bytes it took. Only canonical
+ * bytes are accepted. Errors: RD_EPROTO, RD_ETOOBIG, RD_ENOMEM. */
+enum rd_err version_decode(const uint8_t *bytes, size_t len, struct version *out, size_t *taken);
+
+/* Asserts the invariants: sorted, unique, no zero counters. */
+void version_check(const struct version *version);
+
+#endif
