@@ -1,0 +1,138 @@
+/* The store: what a node keeps on disk, behind one small interface with two engines (SQLite, and memory with
+ * crashes for the simulator).
+ *
+ * Calls never block for long and never call back: results are collected by store_poll. Reads and
+ * commits are executed in the order of their submission, so a read sees every batch committed before it was asked, durable or not. Writes are
+ * gathered in one open batch; store_commit makes it durable as a whole or not at all, and its completion
+ * comes when it is as durable as the engine's mode says (`appendfsync`).
+ *
+ * Rows are typed by space. Objects are ordered by (slot, key, sub), so that a partition, a run of slots, is one contiguous range; `sub` is empty for a
+ * string and leaves room for fields and members as rows of their own. The store never looks inside a value, but guards it with a checksum.
+ *
+ * Errors of a completion: RD_ENOTFOUND (get), RD_ECORRUPT (a damaged row: never served), RD_EFULL, RD_EIO, RD_ENOMEM.
+ * After a failed commit nothing of the batch is in the store; the store goes on reading and tries again with the next commit.
+ */
+#ifndef RD_STORE_STORE_H
+#define RD_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/err.h"
+
+enum store_space {
+    STORE_OBJECTS = 0, /* (slot, key, sub) -> object */
+    STORE_HINTS = 1,   /* (slot, key, sub) -> merged object and targets owed */
+    STORE_META = 2,    /* key -> node id, birth certificate, members ... ; slot 0, no sub */
+    STORE_LEAVES = 3,  /* slot = partition, key = leaf number, 4 bytes big-endian -> leaf */
+    STORE_SPACES
+};
+
+/* The limits of a row; above them is a programmer's error, since clients' sizes were checked before. */
+#define STORE_MAX_KEY_BYTES (512u * 1024 * 1024)
+
+struct store_key {
+    enum store_space space;
+    uint16_t slot;
+    const void *key; /* borrowed */
+    size_t key_len;
+    const void *sub; /* borrowed; NULL if sub_len is 0 */
+    size_t sub_len;
+};
+
+/* One row of a batch: put, or erase if value is NULL. */
+struct store_put {
+    struct store_key at;     /* copied */
+    struct blob *value;      /* one reference is taken by the store itself; NULL erases the row */
+    uint64_t old_digest;     /* objects: of what the row held before; 0: nothing */
+    uint64_t new_digest;     /* objects: of what it holds now; 0: nothing */
+    uint64_t due_ms;         /* objects: wall ms at which store_scan_due finds it; 0: never */
+    bool was_live, is_live;  /* objects: a key a reader would see, before and now: what store_live_count counts */
+};
+
+/* One row of a scan; valid during the store_on_scan call. */
+struct store_row {
+    uint16_t slot;
+    const void *key;
+    size_t key_len;
+    const void *sub;
+    size_t sub_len;
+    struct blob *value; /* borrowed; NULL if damaged (err says so) */
+    enum rd_err err;    /* RD_OK or RD_ECORRUPT */
+    bool is_live;
+    uint64_t due_ms;
+};
+
+/* Where a scan goes on: behind this row. Zeroed (and key NULL): from the start of the range. */
+struct store_cursor {
+    uint16_t slot;
+    const void *key; /* borrowed during store_scan */
+    size_t key_len;
+    const void *sub;
+    size_t sub_len;
+};
+
+struct store_range {
+    enum store_space space;
+    uint16_t first_slot, last_slot; /* both included */
+};
+
+/* What store_poll calls. Blobs and rows are borrowed during the call. None may be NULL; they may submit new work, which a later
+ * store_poll delivers. */
+struct store_handler {
+    void (*on_get)(void *arg, uint64_t token, enum rd_err err, struct blob *value);
+    void (*on_commit)(void *arg, uint64_t token, enum rd_err err);
+    /* `end`: the range is exhausted; else go on behind the last row. On an error of the scan as a whole count is 0. */
+    void (*on_scan)(void *arg, uint64_t token, enum rd_err err, const struct store_row *rows,
+                    size_t count, bool end);
+};
+
+struct store_stats {
+    uint64_t gets, puts, commits, commit_errors, corrupt_rows;
+    uint64_t live_keys;   /* all slots together */
+    uint64_t bytes_on_disk;
+    bool writable;        /* false after a failed commit, until one succeeds */
+};
+
+struct store; /* opaque; made by store_sqlite_open or store_mem_new */
+
+/* Asks for one row; on_get answers with `token`. */
+void store_get(struct store *store, const struct store_key *at, uint64_t token);
+
+/* Adds one row to the open batch; a later put of the same row in the batch replaces an earlier one. Error: RD_ENOMEM (the
+ * batch is poisoned: its commit will fail with RD_ENOMEM). */
+enum rd_err store_put(struct store *store, const struct store_put *put);
+
+/* Closes the open batch and commits it (an empty one too); on_commit answers with `token`. */
+void store_commit(struct store *store, uint64_t token);
+
+/* Asks for up to `max_rows` rows and about `max_bytes` of values of a range, in order of (slot, key, sub), behind `cursor`
+ * (NULL: from the start). At least one row comes if there is one. */
+void store_scan(struct store *store, const struct store_range *range, const struct store_cursor *cursor,
+                size_t max_rows, size_t max_bytes, uint64_t token);
+
+/* Asks for up to `max_rows` object rows whose due_ms is in 1..before_ms, earliest first; answered by on_scan. */
+void store_scan_due(struct store *store, uint64_t before_ms, size_t max_rows, uint64_t token);
+
+/* Delivers what is finished, at most `max` completions, and returns how many it delivered. Must not be called from a handler. */
+size_t store_poll(struct store *store, const struct store_handler *handler, void *arg, size_t max);
+
+/* A file descriptor that becomes readable when store_poll has something to deliver, or -1 if completions
+ * are always ready when the submitting call has returned. */
+int store_wake_fd(const struct store *store);
+
+/* Reads a meta row now, for the start of a node. `*out`: a new reference. Errors: RD_ENOTFOUND, RD_ECORRUPT, RD_EIO, RD_ENOMEM. */
+enum rd_err store_meta_get(struct store *store, const char *name, struct blob **out);
+
+/* How many object rows of slots first..last are live, as of the last commit. O(slots). */
+uint64_t store_live_count(const struct store *store, uint16_t first_slot, uint16_t last_slot);
+
+/* Fills `out`. */
+void store_stats(const struct store *store, struct store_stats *out);
+
+/* Commits nothing more, waits for what was submitted, closes cleanly, frees and nulls. */
+void store_close(struct store **store);
+
+#endif
