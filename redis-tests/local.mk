@@ -1,0 +1,1 @@
+# Tests of real servers, seen from outside.

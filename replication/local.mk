@@ -1,0 +1,1 @@
+# Floor 2: Dynamo as pure logic. Uses base/ and resp/.

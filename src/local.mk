@@ -1,0 +1,1 @@
+# Floor 5: the programs. Flags, signals, wiring; no logic.

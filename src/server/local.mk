@@ -1,0 +1,1 @@
+# Floor 4: clients, commands, configuration. Uses floors 0-3 and libevent.

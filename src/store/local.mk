@@ -1,0 +1,1 @@
+# Floor 3: the store. Uses floors 0-2 and SQLite.

@@ -1,0 +1,69 @@
+/* Allocation failures on demand; the linker's --wrap brings every call here. */
+#include "tests/lib/oom.h"
+
+#include <stddef.h>
+#include <string.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+char *__wrap_strdup(const char *text);
+
+static unsigned long made;    /* allocations so far */
+static unsigned long fail_at; /* the value of `made` that fails; 0: none */
+static int fail_on;           /* those behind it fail too */
+static int fired;
+
+static void arm(unsigned n, int on) {
+    fail_at = n == 0 ? 0 : made + n;
+    fail_on = on;
+    fired = 0;
+}
+
+void oom_fail_at(unsigned n) {
+    arm(n, 0);
+}
+
+void oom_fail_from(unsigned n) {
+    arm(n, 1);
+}
+
+int oom_stop(void) {
+    int was = fired;
+    arm(0, 0);
+    return was;
+}
+
+unsigned long oom_count(void) {
+    return made;
+}
+
+static int must_fail(void) {
+    made++;
+    if (fail_at == 0 || made < fail_at || (made > fail_at && !fail_on)) {
+        return 0;
+    }
+    fired = 1;
+    return 1;
+}
+
+void *__wrap_malloc(size_t size) {
+    return must_fail() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size) {
+    return must_fail() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size) {
+    return must_fail() ? NULL : __real_realloc(old, size);
+}
+
+char *__wrap_strdup(const char *text) {
+    size_t size = strlen(text) + 1;
+    char *copy = must_fail() ? NULL : __real_malloc(size);
+    return copy == NULL ? NULL : memcpy(copy, text, size);
+}
