@@ -15,59 +15,16 @@
 #ifndef RD_REPLICATION_NODE_H
 #define RD_REPLICATION_NODE_H
 
-#include "base/blob.h"
-#include "base/buf.h"
 #include "base/err.h"
-#include "replication/context.h"
+#include "replication/client_op.h"
+#include "replication/effects.h"
+#include "replication/instant.h"
+#include "replication/node_conf.h"
 #include "replication/node_id.h"
 #include "replication/object.h"
-#include "replication/preflist.h"
-#include "replication/slot.h"
 #include "resp/slice.h"
 
-#define NODE_PROTOCOL_VERSION 1
-#define NODE_HOST_BYTES 256 /* with the terminating zero: a DNS name or a numeric address */
-#define NODE_NAME_BYTES 64
-#define NODE_SECRET_BYTES 256
-
-struct instant {
-    uint64_t mono_us; /* never goes back; only differences matter */
-    uint64_t wall_us; /* since 1970; may jump */
-};
-
-enum conflict_resolution { CONFLICT_SIBLINGS = 0, CONFLICT_LAST_WRITE_WINS = 1 };
-
-struct node_address {
-    char host[NODE_HOST_BYTES];
-    uint16_t port;
-};
-
 /* ---- birth ---------------------------------------------------------------------------------------- */
-
-struct node_conf {
-    char cluster_name[NODE_NAME_BYTES];
-    char secret[NODE_SECRET_BYTES]; /* cluster-secret; empty: none */
-    uint32_t n, r, w;               /* replication-factor, read-quorum, write-quorum */
-    uint32_t partitions;
-    enum partitioner partitioner;
-    enum conflict_resolution conflict_resolution;
-    uint32_t vnodes;
-    char zone[RING_ZONE_BYTES];
-    char announce_host[NODE_HOST_BYTES]; /* empty: as peers see this node */
-    uint16_t port;                       /* announced to clients */
-    uint16_t cluster_port;               /* announced to peers */
-    const struct node_address *seeds;    /* copied by node_new */
-    size_t seed_count;
-    uint32_t request_timeout_ms, gossip_interval_ms, failure_timeout_ms;
-    uint32_t max_siblings;
-    uint64_t max_object_bytes;
-    uint32_t max_requests; /* in flight; above it clients get RD_EOVERLOADED */
-    bool read_repair;
-    bool trace; /* emit TRACE_DEBUG lines */
-    /* Rows of STORE_META as the store held them at the start; NULL: absent. Borrowed by node_new. */
-    struct blob *meta_identity; /* row "identity": node id and last incarnation */
-    struct blob *meta_birth;    /* row "birth": the birth certificate, if the cluster was born */
-};
 
 struct node; /* opaque: one in a server, hundreds in the simulator */
 
@@ -80,27 +37,6 @@ enum rd_err node_new(const struct node_conf *conf, const uint64_t seed[4], struc
 void node_free(struct node **node);
 
 /* ---- events --------------------------------------------------------------------------------------- */
-
-enum client_op {
-    CLIENT_READ,     /* read R replicas, merge */
-    CLIENT_WRITE,    /* set or delete one key */
-    CLIENT_REPLICAS, /* what every replica of the key holds (DYNREPLICAS) */
-    CLIENT_COUNT     /* live keys of the whole cluster (DBSIZE) */
-};
-
-struct client_request {
-    uint64_t tag; /* the driver's name for it, given back in EFF_REPLY; exactly one reply per request */
-    enum client_op op;
-    const void *key; /* borrowed during the step */
-    size_t key_len;
-    uint32_t r, w;        /* 0: the node's own */
-    bool monotonic;       /* READ: repair the R replicas before replying */
-    struct blob *value;   /* WRITE: borrowed (a reference is taken if kept); NULL: delete */
-    bool with_context;    /* WRITE: replace exactly what `context` covers (DYNSET, DYNDEL); else all that is there (SET, DEL) */
-    const char *context;  /* WRITE with_context: a sealed token; borrowed; NULL: covers nothing */
-    size_t context_len;
-    uint64_t expires_ms;  /* WRITE: absolute wall ms; 0: never */
-};
 
 enum event_kind {
     EV_TIMER,     /* node_deadline_us has passed (or not: harmless) */
@@ -145,105 +81,6 @@ struct event {
         } store_done;
     };
 };
-
-/* ---- effects -------------------------------------------------------------------------------------- */
-
-enum replica_state { REPLICA_OK, REPLICA_NOT_FOUND, REPLICA_FAILED, REPLICA_NO_ANSWER };
-
-/* One line of DYNREPLICAS. */
-struct replica_report {
-    struct node_id node;
-    struct node_address address; /* for clients */
-    bool home;
-    enum replica_state state;
-    uint64_t digest;
-    uint32_t siblings;
-    struct buf clock; /* printable: incarnation.epoch:counter ... */
-};
-
-/* The answer to a client. Owned by the effect. */
-struct client_reply {
-    enum rd_err err;            /* RD_OK, or which error; then `text` says it in a sentence, without a code */
-    char text[200];
-    struct object object;       /* READ: merged, newest first, expired siblings still in it */
-    struct buf context;         /* READ, WRITE with_context: the sealed token */
-    bool existed;               /* WRITE delete: a reader would have seen the key before */
-    struct replica_report *reports; /* REPLICAS */
-    size_t report_count;
-    uint64_t number;            /* COUNT */
-};
-
-enum log_level { LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING };
-
-enum effect_kind {
-    EFF_DIAL,
-    EFF_SEND,
-    EFF_CLOSE,
-    EFF_STORE_GET,
-    EFF_STORE_PUT,
-    EFF_STORE_COMMIT,
-    EFF_REPLY,
-    EFF_LOG /* also the trace: LOG_DEBUG lines, if node_conf.trace */
-};
-
-/* A row address in effects; the same shape as the store's (floor 2 does not know floor 3). */
-struct row_key {
-    uint8_t space; /* 0 objects, 1 hints, 2 meta, 3 leaves: as enum store_space */
-    uint16_t slot;
-    struct blob *key; /* a reference owned by the effect */
-};
-
-struct effect {
-    enum effect_kind kind;
-    union {
-        struct {
-            uint64_t dial;
-            struct node_address to;
-        } dial;
-        struct {
-            uint64_t link;
-            struct blob *frame; /* a reference owned by the effect; shared by all receivers */
-        } send;
-        struct {
-            uint64_t link;
-        } close;
-        struct {
-            uint64_t token;
-            struct row_key at;
-        } store_get;
-        struct {
-            struct row_key at;
-            struct blob *value; /* owned reference; NULL: erase */
-            uint64_t old_digest, new_digest;
-            uint64_t due_ms;
-            bool was_live, is_live;
-        } store_put;
-        struct {
-            uint64_t token;
-        } store_commit;
-        struct {
-            uint64_t tag;
-            struct client_reply *reply; /* owned */
-        } reply;
-        struct {
-            enum log_level level;
-            char *text; /* owned */
-        } log;
-    };
-};
-
-/* The queue. The driver zeroes it once, reads items[0..count) after a step, then calls effects_clear. */
-struct effects {
-    struct effect *items;
-    size_t count;
-    size_t cap;
-};
-
-/* Releases what the effects own and empties the queue, keeping its memory. */
-void effects_clear(struct effects *effects);
-
-/* Frees the queue and all in it. */
-void effects_free(struct effects *effects);
 
 /* ---- the step ------------------------------------------------------------------------------------- */
 

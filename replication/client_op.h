@@ -1,0 +1,61 @@
+/* What a client asks of the node and what it is answered: single-key operations. The server makes Redis's commands of them. */
+#ifndef RD_REPLICATION_CLIENT_OP_H
+#define RD_REPLICATION_CLIENT_OP_H
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "replication/node_conf.h"
+#include "replication/node_id.h"
+#include "replication/object.h"
+
+enum client_op {
+    CLIENT_READ,     /* read R replicas, merge */
+    CLIENT_WRITE,    /* set or delete one key */
+    CLIENT_REPLICAS, /* what every replica of the key holds (DYNREPLICAS) */
+    CLIENT_COUNT     /* live keys of the whole cluster (DBSIZE) */
+};
+
+struct client_request {
+    uint64_t tag; /* the driver's name for it, given back in EFF_REPLY; exactly one reply per request */
+    enum client_op op;
+    const void *key; /* borrowed during the step */
+    size_t key_len;
+    uint32_t r, w;        /* 0: the node's own */
+    bool monotonic;       /* READ: repair the R replicas before replying */
+    struct blob *value;   /* WRITE: borrowed (a reference is taken if kept); NULL: delete */
+    bool with_context;    /* WRITE: replace exactly what `context` covers (DYNSET, DYNDEL); else all that is there (SET, DEL) */
+    const char *context;  /* WRITE with_context: a sealed token; borrowed; NULL: covers nothing */
+    size_t context_len;
+    uint64_t expires_ms;  /* WRITE: absolute wall ms; 0: never */
+};
+
+enum replica_state { REPLICA_OK, REPLICA_NOT_FOUND, REPLICA_FAILED, REPLICA_NO_ANSWER };
+
+/* One line of DYNREPLICAS. */
+struct replica_report {
+    struct node_id node;
+    struct node_address address; /* for clients */
+    bool home;
+    enum replica_state state;
+    uint64_t digest;
+    uint32_t siblings;
+    struct buf clock; /* printable: incarnation.epoch:counter ... */
+};
+
+/* The answer to a client. Owned by the effect. */
+struct client_reply {
+    enum rd_err err;            /* RD_OK, or which error; then `text` says it in a sentence, without a code */
+    char text[200];
+    struct object object;       /* READ: merged, newest first, expired siblings still in it */
+    struct buf context;         /* READ, WRITE with_context: the sealed token */
+    bool existed;               /* WRITE delete: a reader would have seen the key before */
+    struct replica_report *reports; /* REPLICAS */
+    size_t report_count;
+    uint64_t number;            /* COUNT */
+};
+
+/* Frees what the reply owns and the reply itself. NULL is ignored. */
+void client_reply_free(struct client_reply *reply);
+
+#endif

@@ -1,0 +1,103 @@
+/* The effects queue: a growing array of tagged structs that own what they point to. */
+#include "replication/effects.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void client_reply_free(struct client_reply *reply) {
+    if (reply == NULL)
+        return;
+    object_free(&reply->object);
+    buf_free(&reply->context);
+    for (size_t i = 0; i < reply->report_count; i++)
+        buf_free(&reply->reports[i].clock);
+    free(reply->reports);
+    free(reply);
+}
+
+static void effect_release(struct effect *effect) {
+    switch (effect->kind) {
+    case EFF_SEND:
+        blob_unref(effect->send.frame);
+        break;
+    case EFF_STORE_GET:
+        blob_unref(effect->store_get.at.key);
+        break;
+    case EFF_STORE_PUT:
+        blob_unref(effect->store_put.at.key);
+        blob_unref(effect->store_put.value);
+        break;
+    case EFF_REPLY:
+        client_reply_free(effect->reply.reply);
+        break;
+    case EFF_LOG:
+        free(effect->log.text);
+        break;
+    case EFF_DIAL:
+    case EFF_CLOSE:
+    case EFF_STORE_COMMIT:
+        break;
+    }
+}
+
+void effects_clear(struct effects *effects) {
+    for (size_t i = 0; i < effects->count; i++)
+        effect_release(&effects->items[i]);
+    effects->count = 0;
+}
+
+void effects_free(struct effects *effects) {
+    effects_clear(effects);
+    free(effects->items);
+    *effects = (struct effects){0};
+}
+
+struct effect *effects_push(struct effects *effects, enum effect_kind kind) {
+    if (effects->count == effects->cap) {
+        size_t cap = effects->cap == 0 ? 64 : effects->cap * 2;
+        struct effect *items = realloc(effects->items, cap * sizeof(*items));
+        if (items == NULL) {
+            fputs("redynamo: out of memory for the effects of one step\n", stderr);
+            abort();
+        }
+        effects->items = items;
+        effects->cap = cap;
+    }
+    struct effect *effect = &effects->items[effects->count++];
+    memset(effect, 0, sizeof(*effect));
+    effect->kind = kind;
+    return effect;
+}
+
+void effects_send(struct effects *effects, uint64_t link, struct blob *frame) {
+    assert(frame != NULL);
+    struct effect *effect = effects_push(effects, EFF_SEND);
+    effect->send.link = link;
+    effect->send.frame = blob_ref(frame);
+}
+
+void effects_reply(struct effects *effects, uint64_t tag, struct client_reply *reply) {
+    assert(reply != NULL);
+    struct effect *effect = effects_push(effects, EFF_REPLY);
+    effect->reply.tag = tag;
+    effect->reply.reply = reply;
+}
+
+void effects_log(struct effects *effects, enum log_level level, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = len < 0 ? NULL : malloc((size_t)len + 1);
+    if (text == NULL)
+        return;
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    struct effect *effect = effects_push(effects, EFF_LOG);
+    effect->log.level = level;
+    effect->log.text = text;
+}
