@@ -121,6 +121,15 @@ void buf_consume(struct buf *buf, size_t len) {
     }
 }
 
+void buf_truncate(struct buf *buf, size_t len) {
+    assert(len <= buf_len(buf));
+    buf->tail = buf->head + len;
+    if (len == 0) {
+        buf->head = 0;
+        buf->tail = 0;
+    }
+}
+
 void buf_reset(struct buf *buf, size_t keep) {
     if (buf->cap > keep) {
         buf_free(buf);

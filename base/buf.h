@@ -45,6 +45,9 @@ enum rd_err buf_printf(struct buf *buf, const char *format, ...) __attribute__((
 /* Drops `len` bytes from the head; asserts that there are as many. */
 void buf_consume(struct buf *buf, size_t len);
 
+/* Drops bytes from the tail so that `len` are left; asserts that there are as many. */
+void buf_truncate(struct buf *buf, size_t len);
+
 /* Drops everything and gives memory above `keep` bytes of capacity back. */
 void buf_reset(struct buf *buf, size_t keep);
 
