@@ -15,7 +15,6 @@
 #include "resp/command.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 

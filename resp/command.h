@@ -34,6 +34,7 @@
 
 #include "base/err.h"
 #include "resp/slice.h"
+#include "resp/words.h"
 
 /* What one command may cost. Shared by any number of readers; the values may be changed between calls
  * and count from the next length that is read. */
@@ -56,16 +57,12 @@ void resp_limits_default(struct resp_limits *out);
 /* A reader of one connection. All fields are private to resp/command.c. */
 struct resp_command_reader {
     const struct resp_limits *limits; /* borrowed */
-    struct resp_slice *args;          /* owned; places relative to the command's start until it is whole */
-    size_t args_cap;                  /* allocated slots */
-    size_t args_count;                /* arguments that have arrived */
+    struct resp_words args;           /* places relative to the command's start until it is whole */
     size_t args_left;                 /* arguments still to come */
     size_t pos;                       /* offset of the first byte that is not understood yet */
     size_t scanned;                   /* no line end lies between pos and this offset */
     size_t bulk_bytes;                /* length of the argument that is arriving */
-    size_t offered;                   /* bytes offered by the last call that was incomplete */
-    uint8_t *unquoted;                /* owned; the bytes of inline arguments that had quotes */
-    size_t unquoted_cap;
+    size_t offered;                   /* bytes offered by the last call */
     uint8_t state;
     bool authenticated;
     enum rd_err failed; /* the error that ended the stream */
@@ -79,8 +76,8 @@ void resp_command_init(struct resp_command_reader *reader, const struct resp_lim
 /* Frees what the reader owns; resp_command_init makes it usable again. A zeroed reader is allowed. */
 void resp_command_free(struct resp_command_reader *reader);
 
-/* Tells whether the connection has proven who it is; false applies the max_unauth_ limits from the next
- * count or length on. */
+/* Tells whether the connection has proven who it is; false applies the max_unauth_ limits from the next count or
+ * length on. */
 void resp_command_set_authenticated(struct resp_command_reader *reader, bool authenticated);
 
 /* Looks for one command at the start of `data`.
@@ -101,14 +98,14 @@ enum rd_err resp_command_read(struct resp_command_reader *reader, const uint8_t 
  * "Protocol error: invalid bulk length". Else "". Borrowed from the reader. */
 const char *resp_command_error(const struct resp_command_reader *reader);
 
-/* After RD_EINCOMPLETE: how many bytes at least are missing, behind those offered, before the next call
- * can make progress worth having: all that is missing of the argument that is arriving, else 1. Never
- * above max_bulk_bytes + 2. 0 after any other outcome. For the caller to reserve once; that a peer claims
- * a length does not mean that it will send it, so reserve no more than one can afford per connection. */
+/* After RD_EINCOMPLETE: how many bytes at least are missing, behind those offered, before the next call can make
+ * progress worth having: all that is missing of the argument that is arriving, else 1. At most max_bulk_bytes + 2.
+ * For the caller to reserve once; that a peer claims a length does not mean that it will send it, so reserve no
+ * more than one can afford per connection. Without meaning after any other outcome. */
 size_t resp_command_wanted(const struct resp_command_reader *reader);
 
-/* Gives back memory above what a common command needs; for connections that have become idle. Ends the
- * life of the argv that was returned last. An incomplete command is not disturbed. */
+/* Gives back all memory that no incomplete command needs; for connections that have become idle. Ends the life of
+ * the argv that was returned last. */
 void resp_command_trim(struct resp_command_reader *reader);
 
 #endif

@@ -79,11 +79,11 @@ struct resp_reader {
         uint32_t value; /* index in values */
         uint32_t left;  /* children still to come */
     } open[RESP_MAX_DEPTH];
-    size_t pos;         /* offset of the first byte that is not understood yet */
+    size_t pos;         /* offset of the first value that is not understood yet */
     size_t scanned;     /* no line end lies between pos and this offset */
-    size_t bulk_bytes;  /* length of the string that is arriving */
+    size_t body;        /* offset of the string that is arriving; 0: its length is not known yet */
+    size_t body_bytes;  /* its length */
     bool done;          /* the last call returned a tree */
-    bool in_bulk;       /* its length line has been read */
     enum rd_err failed; /* the error that ended the stream */
     const char *error;  /* static text */
 };

@@ -41,14 +41,17 @@ struct resp_writer {
     uint64_t owed;      /* values that open aggregates still expect */
     uint64_t muted;     /* values of attributes that protocol 2 leaves out */
     uint64_t started;   /* values begun while nothing was owed */
+    uint32_t deferred;  /* resp_write_open without resp_write_close */
 };
 
 /* An aggregate whose size is not known when it begins; see resp_write_open. */
 struct resp_deferred {
-    size_t mark;
+    size_t mark; /* the writer's state when it began; private */
     uint64_t owed;
     uint64_t muted;
     uint64_t started;
+    uint32_t depth;
+    bool silent;
 };
 
 /* Sets up a writer to `out`, which is borrowed; `proto` is 2 or 3. Nothing to free: a writer on the stack for one
