@@ -13,6 +13,7 @@
 #include "resp/writer.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -299,8 +300,9 @@ static size_t spell_double(double value, char out[DOUBLE_BYTES]) {
     if (isinf(value)) {
         return (size_t)snprintf(out, DOUBLE_BYTES, "%s", value > 0 ? "inf" : "-inf");
     }
-    if (fabs(value) < 4e18 && value == trunc(value) && !(value == 0 && signbit(value))) {
-        return (size_t)snprintf(out, DOUBLE_BYTES, "%lld", (long long)value);
+    bool minus_zero = value == 0 && signbit(value);
+    if (value > -4e18 && value < 4e18 && value == (double)(int64_t)value && !minus_zero) {
+        return (size_t)snprintf(out, DOUBLE_BYTES, "%" PRId64, (int64_t)value);
     }
     for (int digits = 15; digits <= 17; digits++) {
         len = snprintf(out, DOUBLE_BYTES, "%.*g", digits, value);
