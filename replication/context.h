@@ -30,6 +30,13 @@ enum rd_err context_copy(const struct context *from, struct context *to);
 /* True if `dot` is in the vector or is the lone dot. */
 bool context_covers(const struct context *context, const struct dot *dot);
 
+/* Adds one dot: to the vector where that covers no other dot, else as the lone dot, in the place of an older one (which the write
+ * that made `dot` has replaced). Error: RD_ENOMEM, nothing changed. */
+enum rd_err context_add(struct context *context, const struct dot *dot);
+
+/* Asserts the invariants: those of the vector, a lone dot that is neither covered nor next in line, a sane stamp. */
+void context_check(const struct context *context);
+
 /* Appends the sealed token for `key`: URL-safe base64. Error: RD_ENOMEM. */
 enum rd_err context_seal(const struct context *context, const uint8_t seal_key[CONTEXT_KEY_BYTES],
                          const void *key, size_t key_len, struct buf *out);

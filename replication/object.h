@@ -58,13 +58,22 @@ bool object_equal(const struct object *a, const struct object *b);
 enum rd_err object_merge(struct object *into, const struct object *from,
                          struct object_merge_result *result);
 
-/* A coordinator's write: drops the siblings that `context` covers, joins its vector (not its lone dot) into the
- * object's, adds `dot` and a sibling with it. Asserts that the joined vector does not cover `dot` yet. Takes a reference of its own to `value`.
+/* Drops all siblings but the newest, and returns how many went: what last-write-wins does after each merge or write. */
+uint32_t object_keep_newest(struct object *object);
+
+/* True if a write with `context` onto `object` replaces all that the context covers. False only if its lone dot lies
+ * behind dots of the same actor that neither of them has: a vector cannot say so, and a replica that
+ * still carries the lone dot would bring it back beside the new sibling. Then merge the object of a replica that has it
+ * first. */
+bool object_reaches(const struct object *object, const struct context *context);
+
+/* A coordinator's write: drops the siblings that `context` covers, joins its vector into the object's (and its lone dot, if
+ * that is the next of its actor), adds `dot` and a sibling with it. Asserts that the joined vector does not cover `dot` yet. Takes a reference of its own to `value`.
  * Error: RD_ENOMEM, nothing changed. */
 enum rd_err object_write(struct object *object, const struct context *context, const struct dot *dot,
                          uint64_t stamp, struct blob *value, uint64_t expires_ms);
 
-/* A coordinator's deletion: drops the siblings that `context` covers, joins its vector, adds no dot, raises
+/* A coordinator's deletion: drops and joins as object_write does, adds no dot, raises
  * `deleted_stamp` to `stamp` if a sibling was dropped. `removed` (may be NULL): how many siblings were dropped. Error: RD_ENOMEM, nothing
  * changed. */
 enum rd_err object_remove(struct object *object, const struct context *context, uint64_t stamp,
@@ -76,9 +85,10 @@ bool sibling_expired(const struct sibling *sibling, uint64_t wall_ms);
 /* The newest sibling that has not expired at `wall_ms`, the same on every node; NULL if there is none. Borrowed. */
 const struct sibling *object_winner(const struct object *object, uint64_t wall_ms);
 
-/* How many siblings of `merged` the object `sent` does not carry, and so does not account for: what a replica reports
- * of a plain SET or DEL. 0 if `merged` no longer carries a sibling of `sent` that had one (it has been overwritten by a
- * writer that saw it). */
+/* What a replica reports of a plain SET or DEL: how many siblings `merged`, its object after the merge, has beside those that `sent`
+ * carries, and which the write so did not account for. The newest sibling of `sent` is taken for the
+ * SET's own (its stamp exceeds all that the coordinator held). If `merged` does not carry that one, a writer that saw it has replaced it, and
+ * the result is 0: what stands there now is causally later. A DEL sends no siblings, so every sibling counts. */
 uint32_t object_uncovered(const struct object *merged, const struct object *sent);
 
 /* The highest stamp in the object (siblings and deletion); 0 if there is none. */
