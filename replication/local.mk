@@ -10,6 +10,12 @@ replication_libreplication_la_SOURCES = \
 	replication/object.c \
 	replication/object.h \
 	replication/object_codec.c \
+	replication/quorum.c \
+	replication/quorum.h \
+	replication/ring.c \
+	replication/ring.h \
+	replication/slot.c \
+	replication/slot.h \
 	replication/varint.c \
 	replication/varint.h \
 	replication/version.c \

@@ -10,7 +10,7 @@
 enum quorum_verdict {
     QUORUM_OPEN, /* more answers are needed and may come */
     QUORUM_MET,  /* `needed` good answers have come; final */
-    QUORUM_LOST  /* so many have failed that it cannot be met any more; final unless quorum_expect adds a node */
+    QUORUM_LOST  /* so many have failed that it cannot be met any more; final unless quorum_expect adds one */
 };
 
 struct quorum {
@@ -33,7 +33,10 @@ enum quorum_verdict quorum_add(struct quorum *quorum, uint32_t which, bool good)
 /* True if node number `which` has answered. */
 bool quorum_has(const struct quorum *quorum, uint32_t which);
 
-/* The verdict so far. */
+/* The verdict so far. With fewer nodes asked than needed it is QUORUM_LOST: ask all, then look. */
 enum quorum_verdict quorum_verdict(const struct quorum *quorum);
+
+/* Asserts the invariants: answers counted once each, none from a node that was not asked. */
+void quorum_check(const struct quorum *quorum);
 
 #endif

@@ -31,7 +31,7 @@ struct ring_token {
 struct ring; /* opaque */
 
 /* Builds the ring of `count` members (copied; any order, sorted by id inside, so that the same set gives the same
- * ring). Free with ring_free. Errors: RD_ENOMEM, RD_ECONF (no members, too many, bad vnodes, an id twice). */
+ * ring). Free with ring_free. Errors: RD_ENOMEM, RD_ECONF (no members, too many, bad vnodes, a zone without end, an id twice). */
 enum rd_err ring_new(const struct ring_member *members, size_t count, struct ring **out);
 
 /* Frees and nulls. */
@@ -45,5 +45,8 @@ const struct ring_token *ring_tokens(const struct ring *ring, size_t *count);
 
 /* The index of the first token at or clockwise after `position`. */
 size_t ring_find(const struct ring *ring, uint64_t position);
+
+/* Asserts the invariants: members sorted and distinct, tokens sorted, as many for each member as it has vnodes. */
+void ring_check(const struct ring *ring);
 
 #endif

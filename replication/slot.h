@@ -16,7 +16,7 @@ enum partitioner { PARTITIONER_CRC16 = 0, PARTITIONER_MD5 = 1 };
 /* The slot of `key`, 0..16383. */
 uint16_t slot_of_key(enum partitioner partitioner, const void *key, size_t len);
 
-/* The partition of `slot` among `partitions` (a power of two, 1..16384). */
+/* The partition of `slot` among `partitions` (a power of two, 1..16384, asserted). */
 uint16_t slot_partition(uint16_t slot, uint32_t partitions);
 
 /* The first slot of `partition`; the last one is the next partition's first minus one. */
