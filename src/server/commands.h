@@ -1,0 +1,71 @@
+/* The functions of the command table, one per row; each is described by its row. */
+#ifndef RD_SERVER_COMMANDS_H
+#define RD_SERVER_COMMANDS_H
+
+#include "server/command.h"
+
+/* Each runs one call of the command of its name, as call.h says. */
+command_fn cmd_asking;
+command_fn cmd_auth;
+command_fn cmd_client_getname;
+command_fn cmd_client_help;
+command_fn cmd_client_id;
+command_fn cmd_client_info;
+command_fn cmd_client_list;
+command_fn cmd_client_reply;
+command_fn cmd_client_setinfo;
+command_fn cmd_client_setname;
+command_fn cmd_cluster_countkeysinslot;
+command_fn cmd_cluster_help;
+command_fn cmd_cluster_info;
+command_fn cmd_cluster_keyslot;
+command_fn cmd_cluster_myid;
+command_fn cmd_cluster_nodes;
+command_fn cmd_cluster_shards;
+command_fn cmd_cluster_slots;
+command_fn cmd_command;
+command_fn cmd_command_count;
+command_fn cmd_command_docs;
+command_fn cmd_command_getkeys;
+command_fn cmd_command_getkeysandflags;
+command_fn cmd_command_help;
+command_fn cmd_command_info;
+command_fn cmd_command_list;
+command_fn cmd_config_get;
+command_fn cmd_config_help;
+command_fn cmd_config_resetstat;
+command_fn cmd_config_rewrite;
+command_fn cmd_config_set;
+command_fn cmd_dbsize;
+command_fn cmd_del;
+command_fn cmd_dyncluster_help;
+command_fn cmd_dyncluster_nodes;
+command_fn cmd_dyncluster_ring;
+command_fn cmd_dyndel;
+command_fn cmd_dynget;
+command_fn cmd_dynpreflist;
+command_fn cmd_dynquorum;
+command_fn cmd_dynreplicas;
+command_fn cmd_dynset;
+command_fn cmd_dynsiblings;
+command_fn cmd_echo;
+command_fn cmd_exists;
+command_fn cmd_get;
+command_fn cmd_hello;
+command_fn cmd_info;
+command_fn cmd_mget;
+command_fn cmd_mset;
+command_fn cmd_ping;
+command_fn cmd_quit;
+command_fn cmd_readonly;
+command_fn cmd_readwrite;
+command_fn cmd_reset;
+command_fn cmd_select;
+command_fn cmd_set;
+command_fn cmd_shutdown;
+command_fn cmd_strlen;
+command_fn cmd_time;
+command_fn cmd_type;
+command_fn cmd_unlink;
+
+#endif
