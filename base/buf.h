@@ -40,7 +40,8 @@ void buf_commit(struct buf *buf, size_t len);
 enum rd_err buf_append(struct buf *buf, const void *bytes, size_t len);
 
 /* Appends the formatted text, without its terminating zero. Errors as buf_reserve. */
-enum rd_err buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+enum rd_err buf_printf(struct buf *buf, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Drops `len` bytes from the head; asserts that there are as many. */
 void buf_consume(struct buf *buf, size_t len);

@@ -279,7 +279,8 @@ static int match_one(const struct glob *glob, size_t *at, char c) {
 
 /* Only the last '*' can need to take more: whatever an earlier one takes more, the last could take
  * instead. So there is one place to go back to, and the work is at most pattern x text. */
-int text_glob(const char *pattern, size_t pattern_len, const char *text, size_t text_len, int nocase) {
+int text_glob(const char *pattern, size_t pattern_len, const char *text, size_t text_len,
+              int nocase) {
     const struct glob glob = {.pattern = pattern, .len = pattern_len, .nocase = nocase};
     size_t p = 0;
     size_t t = 0;

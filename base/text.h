@@ -39,6 +39,7 @@ enum rd_err text_unbase64(const char *text, size_t text_len, void *out, size_t *
 
 /* Glob match as Redis's KEYS: * ? [abc] [^a] [a-z] and backslash escapes; `nocase` folds ASCII. Work is bounded
  * for any pattern (no exponential backtracking). Returns 1 on a match. */
-int text_glob(const char *pattern, size_t pattern_len, const char *text, size_t text_len, int nocase);
+int text_glob(const char *pattern, size_t pattern_len, const char *text, size_t text_len,
+              int nocase);
 
 #endif

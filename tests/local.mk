@@ -10,7 +10,8 @@
 # UP_TO_<FLOOR> (see Makefile.am) links that floor and those below, nothing else. A test of more files says
 # so with tests_unit_check_reader_SOURCES. OOM_LDFLAGS (configure.ac) sends the program's own allocations
 # through tests/lib/oom.c. Data files a test reads go to EXTRA_DIST, and the test
-# finds them under the environment variable TOP_SRCDIR. `make check` runs every check_PROGRAMS, in parallel
+# finds them under the environment variable TOP_SRCDIR
+# (TOP_BUILDDIR: the programs). `make check` runs every check_PROGRAMS, in parallel
 # with -j, and scripts/tidy; one alone: make check TESTS=tests/unit/check_reader.
 # A script as a test: dist_check_SCRIPTS += path/name and TESTS += path/name.
 #
@@ -30,7 +31,14 @@ tests_lib_libtest_la_SOURCES = \
 	tests/lib/oom.c tests/lib/oom.h \
 	tests/lib/run.c tests/lib/run.h
 
-TESTS += $(check_PROGRAMS)
+TESTS += $(check_PROGRAMS) scripts/tidy scripts/tidy-selftest
+dist_check_SCRIPTS += scripts/tidy scripts/tidy-selftest
+EXTRA_DIST += scripts/tidy.allow
+
 AM_TESTS_ENVIRONMENT = \
 	TOP_SRCDIR='$(abs_top_srcdir)'; export TOP_SRCDIR; \
-	TOP_BUILDDIR='$(abs_top_builddir)'; export TOP_BUILDDIR;
+	TOP_BUILDDIR='$(abs_top_builddir)'; export TOP_BUILDDIR; \
+	CC='$(CC)'; export CC; \
+	TIDY_CPPFLAGS='$(AM_CPPFLAGS)'; export TIDY_CPPFLAGS; \
+	TIDY_FORMAT=no; export TIDY_FORMAT; \
+	test -n '$(RD_SANITIZE)' || { TIDY_BUILD='$(abs_top_builddir)'; export TIDY_BUILD; };
