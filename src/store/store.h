@@ -33,6 +33,17 @@ enum store_space {
 /* The limits of a row; above them is a programmer's error, since clients' sizes were checked before. */
 #define STORE_MAX_KEY_BYTES (512u * 1024 * 1024)
 
+/* So many submissions can wait for store_poll without the store needing memory for it. With more of them waiting it allocates, and
+ * aborts the process if there is none: an answer can be late, but never forgotten. Drivers poll before (store_pending). */
+#define STORE_PENDING_RESERVED 1024
+
+/* When a commit counts as done: Redis's `appendfsync`. */
+enum store_fsync {
+    STORE_FSYNC_ALWAYS = 0, /* on disk before its completion comes */
+    STORE_FSYNC_EVERYSEC,   /* handed to the system; on disk about a second later */
+    STORE_FSYNC_NO          /* handed to the system */
+};
+
 struct store_key {
     enum store_space space;
     uint16_t slot;
@@ -48,7 +59,7 @@ struct store_put {
     struct blob *value;      /* one reference is taken by the store itself; NULL erases the row */
     uint64_t old_digest;     /* objects: of what the row held before; 0: nothing */
     uint64_t new_digest;     /* objects: of what it holds now; 0: nothing */
-    uint64_t due_ms;         /* objects: wall ms at which store_scan_due finds it; 0: never */
+    uint64_t due_ms;         /* objects: wall ms at which store_scan_due finds it; 0: never; above INT64_MAX counts as that */
     bool was_live, is_live;  /* objects: a key a reader would see, before and now: what store_live_count counts */
 };
 
@@ -105,7 +116,8 @@ void store_get(struct store *store, const struct store_key *at, uint64_t token);
  * batch is poisoned: its commit will fail with RD_ENOMEM). */
 enum rd_err store_put(struct store *store, const struct store_put *put);
 
-/* Closes the open batch and commits it (an empty one too); on_commit answers with `token`. */
+/* Closes the open batch and commits it (an empty one too); on_commit answers with `token`. After a failed commit an
+ * empty one writes a little, so that a driver without other writes can find out that the disk takes them again. */
 void store_commit(struct store *store, uint64_t token);
 
 /* Asks for up to `max_rows` rows and about `max_bytes` of values of a range, in order of (slot, key, sub), behind `cursor`
@@ -118,6 +130,9 @@ void store_scan_due(struct store *store, uint64_t before_ms, size_t max_rows, ui
 
 /* Delivers what is finished, at most `max` completions, and returns how many it delivered. Must not be called from a handler. */
 size_t store_poll(struct store *store, const struct store_handler *handler, void *arg, size_t max);
+
+/* How many completions wait, those that store_poll may not deliver yet included. */
+size_t store_pending(const struct store *store);
 
 /* A file descriptor that becomes readable when store_poll has something to deliver, or -1 if completions
  * are always ready when the submitting call has returned. */
