@@ -8,3 +8,15 @@ resp_libresp_la_SOURCES = \
 	resp/slice.h \
 	resp/words.c resp/words.h \
 	resp/writer.c resp/writer.h
+
+check_PROGRAMS += tests/unit/check_resp_words
+tests_unit_check_resp_words_SOURCES = tests/unit/check_resp_words.c $(RESP_SHOW)
+tests_unit_check_resp_words_LDADD = $(TEST_LIBS) $(UP_TO_RESP)
+tests_unit_check_resp_words_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_resp_command
+tests_unit_check_resp_command_SOURCES = tests/unit/check_resp_command.c $(RESP_SHOW)
+tests_unit_check_resp_command_LDADD = $(TEST_LIBS) $(UP_TO_RESP)
+tests_unit_check_resp_command_LDFLAGS = $(OOM_LDFLAGS)
+
+RESP_SHOW = tests/unit/resp_show.c tests/unit/resp_show.h
