@@ -1,6 +1,6 @@
 /* The configuration: every directive the server knows, in one table (config_table.c), and the values of one server.
  *
- * The table says of each directive its name, aliases, type, default, bounds, when it may change and what it means.
+ * The table says of each directive its name, type, default, bounds, when it may change and what it means.
  * Parsing, CONFIG GET and SET, the defaults and the sample file all come from it. Three kinds of directives need no value here: those of
  * a stock redis.conf that mean nothing to this server (accepted, one warning each), those whose loss would be unsafe (refused by
  * name), and those that are fixed (shown by CONFIG GET because clients ask for them).
@@ -93,7 +93,7 @@ struct config {
     /* About the configuration itself. */
     char *file;             /* absolute path of the configuration file; "": none */
     struct buf warnings;    /* lines, each ended by LF: what was accepted and ignored */
-    uint64_t given[8];      /* private: which directives were given */
+    unsigned seeds_from;        /* private: the source (file, command line) of the seeds so far */
 
     /* Told of each change by config_set, with the names of the directives; returns false with a reason to refuse. NULL: nobody. */
     bool (*on_change)(void *arg, const char *const *names, size_t count, char reason[CONFIG_REASON_BYTES]);
