@@ -24,7 +24,12 @@
 
 enum config_appendfsync { APPENDFSYNC_ALWAYS, APPENDFSYNC_EVERYSEC, APPENDFSYNC_NO };
 enum config_debug { DEBUG_COMMAND_NO, DEBUG_COMMAND_YES, DEBUG_COMMAND_LOCAL };
-enum config_client_class { CLIENT_CLASS_NORMAL, CLIENT_CLASS_REPLICA, CLIENT_CLASS_PUBSUB, CLIENT_CLASSES };
+enum config_client_class {
+    CLIENT_CLASS_NORMAL,
+    CLIENT_CLASS_REPLICA,
+    CLIENT_CLASS_PUBSUB,
+    CLIENT_CLASSES
+};
 
 /* client-output-buffer-limit of one class; 0: no limit. */
 struct config_output_limit {
@@ -59,7 +64,7 @@ struct config {
     char *logfile; /* "": standard output */
     int loglevel;  /* enum log_level */
     bool daemonize;
-    char *pidfile; /* "": none */
+    char *pidfile;                      /* "": none */
     int64_t slowlog_log_slower_than_us; /* -1: off */
     int64_t slowlog_max_len;
     int enable_debug_command; /* enum config_debug */
@@ -91,12 +96,13 @@ struct config {
     uint64_t cache_bytes;
 
     /* About the configuration itself. */
-    char *file;             /* absolute path of the configuration file; "": none */
-    struct buf warnings;    /* lines, each ended by LF: what was accepted and ignored */
-    unsigned seeds_from;        /* private: the source (file, command line) of the seeds so far */
+    char *file;          /* absolute path of the configuration file; "": none */
+    struct buf warnings; /* lines, each ended by LF: what was accepted and ignored */
+    unsigned seeds_from; /* private: the source (file, command line) of the seeds so far */
 
     /* Told of each change by config_set, with the names of the directives; returns false with a reason to refuse. NULL: nobody. */
-    bool (*on_change)(void *arg, const char *const *names, size_t count, char reason[CONFIG_REASON_BYTES]);
+    bool (*on_change)(void *arg, const char *const *names, size_t count,
+                      char reason[CONFIG_REASON_BYTES]);
     void *on_change_arg;
 };
 
@@ -127,8 +133,9 @@ enum rd_err config_get(const struct config *config, const struct resp_slice *pat
 /* CONFIG SET: `count` pairs of name and value, all or none. On error `*failed` is the index of the pair, and `reason` what Redis says
  * behind "CONFIG SET failed (possibly related to argument 'name') - ", such as "can't set immutable config".
  * Errors: RD_ENOTFOUND (no such directive), RD_EEXIST (named twice), RD_ECONF, RD_ENOMEM. */
-enum rd_err config_set(struct config *config, const struct resp_slice *names, const struct resp_slice *values, size_t count,
-                       size_t *failed, char reason[CONFIG_REASON_BYTES]);
+enum rd_err config_set(struct config *config, const struct resp_slice *names,
+                       const struct resp_slice *values, size_t count, size_t *failed,
+                       char reason[CONFIG_REASON_BYTES]);
 
 /* Appends a commented sample file with every directive and its default. Error: RD_ENOMEM. */
 enum rd_err config_sample(struct buf *out);

@@ -1,6 +1,6 @@
 /* Where directives come from: files, with what they include, and the command line.
  *
- * A line is split by the reader of inline commands (resp/command.h): redis.conf and redis-cli have the same quoting rules. */
+ * A line is split as inline commands are (resp/words.h): both have the same quoting rules. */
 #include "server/config_file.h"
 
 #include <assert.h>
@@ -12,25 +12,27 @@
 #include <string.h>
 #include <strings.h>
 
-#include "resp/command.h"
+#include "resp/words.h"
 #include "server/config_table.h"
 
 #define MAX_DEPTH 16
 #define MAX_FILE_BYTES (16u * 1024 * 1024)
 #define MAX_ARGS 1024
 
-static enum rd_err fail(char reason[CONFIG_REASON_BYTES], const struct config_source *source, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+static enum rd_err fail(char reason[CONFIG_REASON_BYTES], const struct config_source *source,
+                        const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* One line that names the place and the cause. */
-static enum rd_err fail(char reason[CONFIG_REASON_BYTES], const struct config_source *source, const char *format, ...) {
+static enum rd_err fail(char reason[CONFIG_REASON_BYTES], const struct config_source *source,
+                        const char *format, ...) {
     char why[CONFIG_REASON_BYTES];
     va_list args;
     va_start(args, format);
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
     if (source->line > 0) {
-        snprintf(reason, CONFIG_REASON_BYTES, "%.200s, line %zu: %.280s", source->name, source->line, why);
+        snprintf(reason, CONFIG_REASON_BYTES, "%.200s, line %zu: %.280s", source->name,
+                 source->line, why);
     } else {
         snprintf(reason, CONFIG_REASON_BYTES, "%.200s: %.280s", source->name, why);
     }
@@ -53,7 +55,8 @@ static bool words_are(const struct resp_slice *words, size_t count, const char *
             value++;
             rest--;
         }
-        if (rest < words[i].len || strncasecmp(value, (const char *)words[i].data, words[i].len) != 0) {
+        if (rest < words[i].len ||
+            strncasecmp(value, (const char *)words[i].data, words[i].len) != 0) {
             return false;
         }
         value += words[i].len;
@@ -61,8 +64,10 @@ static bool words_are(const struct resp_slice *words, size_t count, const char *
     return value[0] == '\0';
 }
 
-static enum rd_err meet_stranger(struct config *config, const struct config_source *source, const struct config_stranger *stranger,
-                                 const struct resp_slice *words, size_t count, char reason[CONFIG_REASON_BYTES]) {
+static enum rd_err meet_stranger(struct config *config, const struct config_source *source,
+                                 const struct config_stranger *stranger,
+                                 const struct resp_slice *words, size_t count,
+                                 char reason[CONFIG_REASON_BYTES]) {
     int len = (int)words[0].len;
     const char *name = (const char *)words[0].data;
     if (stranger->kind == STRANGER_REFUSED ||
@@ -75,15 +80,19 @@ static enum rd_err meet_stranger(struct config *config, const struct config_sour
     } else {
         err = buf_printf(&config->warnings, "%s: ", source->name);
     }
-    return err != RD_OK ? err : buf_printf(&config->warnings, "'%.*s' has no meaning here and is ignored\n", len, name);
+    return err != RD_OK ? err
+                        : buf_printf(&config->warnings,
+                                     "'%.*s' has no meaning here and is ignored\n", len, name);
 }
 
 /* ---- one directive -------------------------------------------------------------------------------- */
 
-static enum rd_err include(struct config *config, const struct config_source *source, const struct resp_slice *words,
-                           size_t count, char reason[CONFIG_REASON_BYTES]);
+static enum rd_err include(struct config *config, const struct config_source *source,
+                           const struct resp_slice *words, size_t count,
+                           char reason[CONFIG_REASON_BYTES]);
 
-enum rd_err config_apply(struct config *config, const struct config_source *source, const struct resp_slice *words, size_t count,
+enum rd_err config_apply(struct config *config, const struct config_source *source,
+                         const struct resp_slice *words, size_t count,
                          char reason[CONFIG_REASON_BYTES]) {
     assert(count > 0);
     const char *name = (const char *)words[0].data;
@@ -110,28 +119,18 @@ enum rd_err config_apply(struct config *config, const struct config_source *sour
 
 /* ---- files ---------------------------------------------------------------------------------------- */
 
-static enum rd_err apply_line(struct config *config, const struct config_source *source, struct resp_command_reader *reader,
-                              const struct buf *line, char reason[CONFIG_REASON_BYTES]) {
-    const struct resp_slice *words;
-    size_t count, consumed;
-    enum rd_err err = resp_command_read(reader, buf_data(line), buf_len(line), &consumed, &words, &count);
+static enum rd_err apply_line(struct config *config, const struct config_source *source,
+                              struct resp_words *words, const char *text, size_t len,
+                              char reason[CONFIG_REASON_BYTES]) {
+    enum rd_err err = resp_words_split(words, (const uint8_t *)text, len, MAX_ARGS);
     if (err == RD_ENOMEM) {
         return err;
     }
     if (err != RD_OK) {
-        return fail(reason, source, "unbalanced quotes");
+        return fail(reason, source, err == RD_ETOOBIG ? "too many arguments" : "unbalanced quotes");
     }
-    return count == 0 ? RD_OK : config_apply(config, source, words, count, reason);
-}
-
-/* A line as the reader wants it: a space first, so that nothing looks like RESP, and CR LF. */
-static enum rd_err make_line(struct buf *line, const char *text, size_t len) {
-    buf_reset(line, 4096);
-    enum rd_err err = buf_append(line, " ", 1);
-    if (err == RD_OK) {
-        err = buf_append(line, text, len);
-    }
-    return err != RD_OK ? err : buf_append(line, "\r\n", 2);
+    return words->count == 0 ? RD_OK
+                             : config_apply(config, source, words->items, words->count, reason);
 }
 
 static bool is_blank(char c) {
@@ -152,15 +151,10 @@ static void trim(const char **text, size_t *len) {
     }
 }
 
-static enum rd_err parse(struct config *config, struct config_source *source, const char *text, size_t len,
-                         char reason[CONFIG_REASON_BYTES]) {
-    struct resp_limits limits;
-    struct resp_command_reader reader;
-    struct buf line = {0};
+static enum rd_err parse(struct config *config, struct config_source *source, const char *text,
+                         size_t len, char reason[CONFIG_REASON_BYTES]) {
+    struct resp_words words = {0};
     enum rd_err err = RD_OK;
-    resp_limits_default(&limits);
-    limits.max_inline_bytes = MAX_FILE_BYTES + 16;
-    resp_command_init(&reader, &limits);
     const char *end = text + len;
     while (text < end && err == RD_OK) {
         const char *newline = memchr(text, '\n', (size_t)(end - text));
@@ -169,18 +163,12 @@ static enum rd_err parse(struct config *config, struct config_source *source, co
         size_t line_len = (size_t)(next - text);
         source->line++;
         trim(&from, &line_len);
-        if (line_len > 0 && (memchr(from, '\r', line_len) != NULL || memchr(from, '\0', line_len) != NULL)) {
-            err = fail(reason, source, "a carriage return or zero byte within the line");
-        } else if (line_len > 0) {
-            err = make_line(&line, from, line_len);
-            if (err == RD_OK) {
-                err = apply_line(config, source, &reader, &line, reason);
-            }
+        if (line_len > 0) {
+            err = apply_line(config, source, &words, from, line_len, reason);
         }
         text = next;
     }
-    buf_free(&line);
-    resp_command_free(&reader);
+    resp_words_free(&words);
     return err;
 }
 
@@ -202,8 +190,8 @@ static enum rd_err read_all(FILE *file, struct buf *out) {
     }
 }
 
-static enum rd_err parse_file(struct config *config, const struct config_source *from, const char *path, unsigned depth,
-                              char reason[CONFIG_REASON_BYTES]) {
+static enum rd_err parse_file(struct config *config, const struct config_source *from,
+                              const char *path, unsigned depth, char reason[CONFIG_REASON_BYTES]) {
     struct config_source source = {.name = path, .origin = CONFIG_FROM_FILE, .depth = depth};
     struct buf text = {0};
     bool is_stdin = strcmp(path, "-") == 0 && depth == 0;
@@ -225,8 +213,9 @@ static enum rd_err parse_file(struct config *config, const struct config_source 
 }
 
 /* As in Redis, the name may be a pattern; one that matches nothing is no error, a plain name that does not exist is. */
-static enum rd_err include(struct config *config, const struct config_source *source, const struct resp_slice *words,
-                           size_t count, char reason[CONFIG_REASON_BYTES]) {
+static enum rd_err include(struct config *config, const struct config_source *source,
+                           const struct resp_slice *words, size_t count,
+                           char reason[CONFIG_REASON_BYTES]) {
     if (count != 2) {
         return fail(reason, source, "'include': wrong number of arguments");
     }
@@ -262,14 +251,16 @@ enum rd_err config_parse(struct config *config, const char *name, const char *te
     return parse(config, &source, text, len, reason);
 }
 
-enum rd_err config_read_file(struct config *config, const char *path, char reason[CONFIG_REASON_BYTES]) {
+enum rd_err config_read_file(struct config *config, const char *path,
+                             char reason[CONFIG_REASON_BYTES]) {
     struct config_source source = {.name = "configuration file"};
     return parse_file(config, &source, path, 0, reason);
 }
 
 /* ---- the command line ----------------------------------------------------------------------------- */
 
-enum rd_err config_read_arguments(struct config *config, int argc, char *const *argv, char reason[CONFIG_REASON_BYTES]) {
+enum rd_err config_read_arguments(struct config *config, int argc, char *const *argv,
+                                  char reason[CONFIG_REASON_BYTES]) {
     struct config_source source = {.name = "command line", .origin = CONFIG_FROM_COMMAND_LINE};
     struct resp_slice words[MAX_ARGS];
     int i = 0;

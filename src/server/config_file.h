@@ -18,13 +18,16 @@ struct config_source {
 
 /* Applies one directive: words[0] is its name, which may also be "include" or a stranger's. Errors: RD_ECONF, RD_EIO (an
  * included file), both with a reason that names the source; RD_ENOMEM. */
-enum rd_err config_apply(struct config *config, const struct config_source *source, const struct resp_slice *words, size_t count,
+enum rd_err config_apply(struct config *config, const struct config_source *source,
+                         const struct resp_slice *words, size_t count,
                          char reason[CONFIG_REASON_BYTES]);
 
 /* Applies a whole file; "-" is standard input. Errors as config_apply. */
-enum rd_err config_read_file(struct config *config, const char *path, char reason[CONFIG_REASON_BYTES]);
+enum rd_err config_read_file(struct config *config, const char *path,
+                             char reason[CONFIG_REASON_BYTES]);
 
 /* Applies `--name value... --name value...`. Errors as config_apply. */
-enum rd_err config_read_arguments(struct config *config, int argc, char *const *argv, char reason[CONFIG_REASON_BYTES]);
+enum rd_err config_read_arguments(struct config *config, int argc, char *const *argv,
+                                  char reason[CONFIG_REASON_BYTES]);
 
 #endif

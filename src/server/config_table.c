@@ -12,15 +12,23 @@
 #define GB (1024LL * MB)
 #define DAY_MS (86400LL * 1000)
 
-static const struct config_choice loglevels[] = {
-    {"debug", LOG_DEBUG}, {"verbose", LOG_VERBOSE}, {"notice", LOG_NOTICE}, {"warning", LOG_WARNING}, {NULL, 0}};
-static const struct config_choice debug_choices[] = {
-    {"no", DEBUG_COMMAND_NO}, {"yes", DEBUG_COMMAND_YES}, {"local", DEBUG_COMMAND_LOCAL}, {NULL, 0}};
-static const struct config_choice partitioners[] = {{"crc16", PARTITIONER_CRC16}, {"md5", PARTITIONER_MD5}, {NULL, 0}};
+static const struct config_choice loglevels[] = {{"debug", LOG_DEBUG},
+                                                 {"verbose", LOG_VERBOSE},
+                                                 {"notice", LOG_NOTICE},
+                                                 {"warning", LOG_WARNING},
+                                                 {NULL, 0}};
+static const struct config_choice debug_choices[] = {{"no", DEBUG_COMMAND_NO},
+                                                     {"yes", DEBUG_COMMAND_YES},
+                                                     {"local", DEBUG_COMMAND_LOCAL},
+                                                     {NULL, 0}};
+static const struct config_choice partitioners[] = {
+    {"crc16", PARTITIONER_CRC16}, {"md5", PARTITIONER_MD5}, {NULL, 0}};
 static const struct config_choice resolutions[] = {
     {"siblings", CONFLICT_SIBLINGS}, {"last-write-wins", CONFLICT_LAST_WRITE_WINS}, {NULL, 0}};
-static const struct config_choice fsyncs[] = {
-    {"always", APPENDFSYNC_ALWAYS}, {"everysec", APPENDFSYNC_EVERYSEC}, {"no", APPENDFSYNC_NO}, {NULL, 0}};
+static const struct config_choice fsyncs[] = {{"always", APPENDFSYNC_ALWAYS},
+                                              {"everysec", APPENDFSYNC_EVERYSEC},
+                                              {"no", APPENDFSYNC_NO},
+                                              {NULL, 0}};
 
 static const struct config_directive directives[] = {
     {"bind", CONFIG_WORDS, CONFIG_AT_START, AT(bind), "127.0.0.1 -::1", 0, 64, NULL, "Network",
@@ -32,8 +40,8 @@ static const struct config_directive directives[] = {
      "How many connections may wait to be accepted."},
     {"timeout", CONFIG_INT, CONFIG_MUTABLE, AT(timeout_s), "0", 0, INT32_MAX, NULL, NULL,
      "Seconds after which an idle client is disconnected; 0: never."},
-    {"tcp-keepalive", CONFIG_INT, CONFIG_MUTABLE, AT(tcp_keepalive_s), "300", 0, INT32_MAX, NULL, NULL,
-     "Seconds between TCP's own probes of a silent client; 0: none."},
+    {"tcp-keepalive", CONFIG_INT, CONFIG_MUTABLE, AT(tcp_keepalive_s), "300", 0, INT32_MAX, NULL,
+     NULL, "Seconds between TCP's own probes of a silent client; 0: none."},
     {"maxclients", CONFIG_INT, CONFIG_MUTABLE, AT(maxclients), "10000", 1, 1000000, NULL, NULL,
      "Clients connected at once; more are turned away."},
     {"protected-mode", CONFIG_BOOL, CONFIG_MUTABLE, AT(protected_mode), "yes", 0, 0, NULL, NULL,
@@ -41,10 +49,10 @@ static const struct config_directive directives[] = {
      "cluster-secret only peers of this machine."},
     {"requirepass", CONFIG_TEXT, CONFIG_MUTABLE, AT(requirepass), "", 0, 512, NULL, NULL,
      "The password that clients must give; empty: none."},
-    {"proto-max-bulk-len", CONFIG_BYTES, CONFIG_MUTABLE, AT(proto_max_bulk_bytes), "16mb", 1 * MB, 512 * MB, NULL, NULL,
-     "The longest argument of a command, and so the longest value."},
-    {"client-query-buffer-limit", CONFIG_BYTES, CONFIG_MUTABLE, AT(client_query_buffer_bytes), "1gb", 1 * MB, INT64_MAX,
-     NULL, NULL, "The longest command of a client."},
+    {"proto-max-bulk-len", CONFIG_BYTES, CONFIG_MUTABLE, AT(proto_max_bulk_bytes), "16mb", 1 * MB,
+     512 * MB, NULL, NULL, "The longest argument of a command, and so the longest value."},
+    {"client-query-buffer-limit", CONFIG_BYTES, CONFIG_MUTABLE, AT(client_query_buffer_bytes),
+     "1gb", 1 * MB, INT64_MAX, NULL, NULL, "The longest command of a client."},
     {"client-output-buffer-limit", CONFIG_OUTPUT_LIMITS, CONFIG_MUTABLE, AT(output_limits),
      "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60", 0, 0, NULL, NULL,
      "Class, hard limit, soft limit, seconds: a client whose replies pile up past the\n"
@@ -61,25 +69,28 @@ static const struct config_directive directives[] = {
      "The log; empty: standard output (with daemonize: nowhere)."},
     {"dir", CONFIG_TEXT, CONFIG_AT_START, AT(dir), "./", 1, 4095, NULL, NULL,
      "Where the data and the node's identity live. One node, one directory."},
-    {"slowlog-log-slower-than", CONFIG_INT, CONFIG_MUTABLE, AT(slowlog_log_slower_than_us), "10000", -1, INT64_MAX, NULL,
-     NULL, "Microseconds above which a command is kept in the slow log; -1: off."},
-    {"slowlog-max-len", CONFIG_INT, CONFIG_MUTABLE, AT(slowlog_max_len), "128", 0, 1000000, NULL, NULL,
-     "Entries of the slow log."},
-    {"enable-debug-command", CONFIG_CHOICE, CONFIG_AT_START, AT(enable_debug_command), "no", 0, 0, debug_choices, NULL,
-     "yes, no, or local (clients of this machine): whether DEBUG is served."},
+    {"slowlog-log-slower-than", CONFIG_INT, CONFIG_MUTABLE, AT(slowlog_log_slower_than_us), "10000",
+     -1, INT64_MAX, NULL, NULL,
+     "Microseconds above which a command is kept in the slow log; -1: off."},
+    {"slowlog-max-len", CONFIG_INT, CONFIG_MUTABLE, AT(slowlog_max_len), "128", 0, 1000000, NULL,
+     NULL, "Entries of the slow log."},
+    {"enable-debug-command", CONFIG_CHOICE, CONFIG_AT_START, AT(enable_debug_command), "no", 0, 0,
+     debug_choices, NULL, "yes, no, or local (clients of this machine): whether DEBUG is served."},
 
     {"cluster-port", CONFIG_INT, CONFIG_AT_START, AT(cluster_port), "0", 0, 65535, NULL, "Cluster",
      "The port for peers; 0: port + 10000."},
-    {"cluster-announce-ip", CONFIG_TEXT, CONFIG_AT_START, AT(cluster_announce_ip), "", 0, NODE_HOST_BYTES - 1, NULL, NULL,
+    {"cluster-announce-ip", CONFIG_TEXT, CONFIG_AT_START, AT(cluster_announce_ip), "", 0,
+     NODE_HOST_BYTES - 1, NULL, NULL,
      "The address others reach this node at; empty: the first of bind that is not a\n"
      "wildcard, else as peers see it."},
-    {"cluster-announce-port", CONFIG_INT, CONFIG_AT_START, AT(cluster_announce_port), "0", 0, 65535, NULL, NULL,
-     "The port clients reach this node at; 0: port."},
-    {"cluster-announce-bus-port", CONFIG_INT, CONFIG_AT_START, AT(cluster_announce_bus_port), "0", 0, 65535, NULL, NULL,
-     "The port peers reach this node at; 0: cluster-port."},
-    {"cluster-name", CONFIG_TEXT, CONFIG_AT_BIRTH, AT(cluster_name), "redynamo", 1, NODE_NAME_BYTES - 1, NULL, NULL,
-     "Nodes with another name are refused."},
-    {"cluster-secret", CONFIG_TEXT, CONFIG_AT_START, AT(cluster_secret), "", 0, NODE_SECRET_BYTES - 1, NULL, NULL,
+    {"cluster-announce-port", CONFIG_INT, CONFIG_AT_START, AT(cluster_announce_port), "0", 0, 65535,
+     NULL, NULL, "The port clients reach this node at; 0: port."},
+    {"cluster-announce-bus-port", CONFIG_INT, CONFIG_AT_START, AT(cluster_announce_bus_port), "0",
+     0, 65535, NULL, NULL, "The port peers reach this node at; 0: cluster-port."},
+    {"cluster-name", CONFIG_TEXT, CONFIG_AT_BIRTH, AT(cluster_name), "redynamo", 1,
+     NODE_NAME_BYTES - 1, NULL, NULL, "Nodes with another name are refused."},
+    {"cluster-secret", CONFIG_TEXT, CONFIG_AT_START, AT(cluster_secret), "", 0,
+     NODE_SECRET_BYTES - 1, NULL, NULL,
      "The secret that peers prove to each other. Without it the port for peers refuses\n"
      "all but this machine, unless protected-mode is no."},
     {"seed", CONFIG_SEEDS, CONFIG_AT_START, AT(seeds), "", 0, 1024, NULL, NULL,
@@ -90,37 +101,42 @@ static const struct config_directive directives[] = {
     {"vnodes", CONFIG_INT, CONFIG_AT_START, AT(vnodes), "256", 1, 4096, NULL, NULL,
      "Virtual nodes of this node; a bigger machine takes more."},
 
-    {"replication-factor", CONFIG_INT, CONFIG_AT_BIRTH, AT(replication_factor), "3", 1, PREFLIST_MAX_N, NULL, "Replication",
+    {"replication-factor", CONFIG_INT, CONFIG_AT_BIRTH, AT(replication_factor), "3", 1,
+     PREFLIST_MAX_N, NULL, "Replication",
      "N, how many nodes hold a key. Fixed when the cluster is born."},
     {"read-quorum", CONFIG_INT, CONFIG_MUTABLE, AT(read_quorum), "2", 1, PREFLIST_MAX_N, NULL, NULL,
      "R, how many of them must answer a read."},
-    {"write-quorum", CONFIG_INT, CONFIG_MUTABLE, AT(write_quorum), "2", 1, PREFLIST_MAX_N, NULL, NULL,
-     "W, how many of them must have a write."},
+    {"write-quorum", CONFIG_INT, CONFIG_MUTABLE, AT(write_quorum), "2", 1, PREFLIST_MAX_N, NULL,
+     NULL, "W, how many of them must have a write."},
     {"partitions", CONFIG_INT, CONFIG_AT_BIRTH, AT(partitions), "4096", 1, 16384, NULL, NULL,
      "Q, the pieces of the ring; a power of two. Fixed when the cluster is born."},
-    {"partitioner", CONFIG_CHOICE, CONFIG_AT_BIRTH, AT(partitioner), "crc16", 0, 0, partitioners, NULL,
+    {"partitioner", CONFIG_CHOICE, CONFIG_AT_BIRTH, AT(partitioner), "crc16", 0, 0, partitioners,
+     NULL,
      "crc16: Redis Cluster's slots, so that cluster-aware clients find the right node\n"
      "by themselves. md5: the Dynamo paper's hash. Fixed when the cluster is born."},
-    {"conflict-resolution", CONFIG_CHOICE, CONFIG_AT_BIRTH, AT(conflict_resolution), "siblings", 0, 0, resolutions, NULL,
-     "What is kept of concurrent writes: siblings, or last-write-wins. Fixed when the\ncluster is born."},
+    {"conflict-resolution", CONFIG_CHOICE, CONFIG_AT_BIRTH, AT(conflict_resolution), "siblings", 0,
+     0, resolutions, NULL,
+     "What is kept of concurrent writes: siblings, or last-write-wins. Fixed when the\ncluster is "
+     "born."},
     {"max-siblings", CONFIG_INT, CONFIG_AT_START, AT(max_siblings), "100", 1, 65536, NULL, NULL,
      "Past it a write is refused with TOOMANYSIBLINGS."},
-    {"max-object-size", CONFIG_BYTES, CONFIG_AT_START, AT(max_object_bytes), "64mb", 1 * KB, 512 * MB, NULL, NULL,
-     "All siblings of a key together; past it a client's write is refused."},
-    {"request-timeout", CONFIG_INT, CONFIG_AT_START, AT(request_timeout_ms), "500", 1, DAY_MS, NULL, NULL,
-     "Milliseconds a coordinator gives one request."},
-    {"gossip-interval", CONFIG_INT, CONFIG_AT_START, AT(gossip_interval_ms), "1000", 10, DAY_MS, NULL, NULL,
-     "Milliseconds between two rounds of gossip."},
-    {"failure-timeout", CONFIG_INT, CONFIG_AT_START, AT(failure_timeout_ms), "5000", 50, DAY_MS, NULL, NULL,
-     "Milliseconds of silence after which a peer counts as down."},
+    {"max-object-size", CONFIG_BYTES, CONFIG_AT_START, AT(max_object_bytes), "64mb", 1 * KB,
+     512 * MB, NULL, NULL, "All siblings of a key together; past it a client's write is refused."},
+    {"request-timeout", CONFIG_INT, CONFIG_AT_START, AT(request_timeout_ms), "500", 1, DAY_MS, NULL,
+     NULL, "Milliseconds a coordinator gives one request."},
+    {"gossip-interval", CONFIG_INT, CONFIG_AT_START, AT(gossip_interval_ms), "1000", 10, DAY_MS,
+     NULL, NULL, "Milliseconds between two rounds of gossip."},
+    {"failure-timeout", CONFIG_INT, CONFIG_AT_START, AT(failure_timeout_ms), "5000", 50, DAY_MS,
+     NULL, NULL, "Milliseconds of silence after which a peer counts as down."},
     {"read-repair", CONFIG_BOOL, CONFIG_AT_START, AT(read_repair), "yes", 0, 0, NULL, NULL,
      "Whether a read sends the newest object to replicas that answered with less."},
 
-    {"appendfsync", CONFIG_CHOICE, CONFIG_AT_START, AT(appendfsync), "everysec", 0, 0, fsyncs, "Store",
+    {"appendfsync", CONFIG_CHOICE, CONFIG_AT_START, AT(appendfsync), "everysec", 0, 0, fsyncs,
+     "Store",
      "When an acknowledged write is on disk: always (before the acknowledgement),\n"
      "everysec (a second later), no (when the system likes)."},
-    {"cache-size", CONFIG_BYTES, CONFIG_AT_START, AT(cache_bytes), "256mb", 1 * MB, 1024 * GB, NULL, NULL,
-     "Memory for hot objects; the data may be far larger."},
+    {"cache-size", CONFIG_BYTES, CONFIG_AT_START, AT(cache_bytes), "256mb", 1 * MB, 1024 * GB, NULL,
+     NULL, "Memory for hot objects; the data may be far larger."},
 };
 
 #define NOT_YET "this version does not have it yet"
@@ -131,15 +147,19 @@ static const struct config_stranger strangers[] = {
     {"save", STRANGER_IGNORED, NULL, "", NULL},
     {"appendonly", STRANGER_IGNORED, NULL, "yes", NULL},
     {"databases", STRANGER_IGNORED, NULL, "1", NULL},
-    {"maxmemory", STRANGER_ONLY, "0", "0", "nothing is evicted; keys live on disk, cache-size bounds the memory for them"},
+    {"maxmemory", STRANGER_ONLY, "0", "0",
+     "nothing is evicted; keys live on disk, cache-size bounds the memory for them"},
     {"maxmemory-policy", STRANGER_IGNORED, NULL, "noeviction", NULL},
     {"cluster-enabled", STRANGER_IGNORED, NULL, "yes", NULL},
     {"notify-keyspace-events", STRANGER_ONLY, "", "", "there are no keyspace events"},
-    {"unixsocket", STRANGER_ONLY, "", NULL, "there are no Unix sockets; clients would not find the server"},
+    {"unixsocket", STRANGER_ONLY, "", NULL,
+     "there are no Unix sockets; clients would not find the server"},
 
     /* Whoever wrote these relies on what they do. */
-    {"replicaof", STRANGER_REFUSED, NULL, NULL, "there are no masters; name the other nodes with 'seed'"},
-    {"slaveof", STRANGER_REFUSED, NULL, NULL, "there are no masters; name the other nodes with 'seed'"},
+    {"replicaof", STRANGER_REFUSED, NULL, NULL,
+     "there are no masters; name the other nodes with 'seed'"},
+    {"slaveof", STRANGER_REFUSED, NULL, NULL,
+     "there are no masters; name the other nodes with 'seed'"},
     {"masterauth", STRANGER_ONLY, "", NULL, "there are no masters; peers use 'cluster-secret'"},
     {"masteruser", STRANGER_ONLY, "", NULL, "there are no masters; peers use 'cluster-secret'"},
     {"min-replicas-to-write", STRANGER_ONLY, "0", NULL, "use 'write-quorum'"},
@@ -148,7 +168,8 @@ static const struct config_stranger strangers[] = {
     {"aclfile", STRANGER_ONLY, "", NULL, "there are no ACLs; use 'requirepass'"},
     {"rename-command", STRANGER_REFUSED, NULL, NULL, "commands cannot be renamed or disabled"},
     {"loadmodule", STRANGER_REFUSED, NULL, NULL, "there are no modules"},
-    {"bind-source-addr", STRANGER_ONLY, "", NULL, "connections to peers leave from the address the system chooses"},
+    {"bind-source-addr", STRANGER_ONLY, "", NULL,
+     "connections to peers leave from the address the system chooses"},
     {"tls-port", STRANGER_ONLY, "0", NULL, NOT_YET},
     {"tls-cluster", STRANGER_ONLY, "no", NULL, NOT_YET},
     {"tls-replication", STRANGER_ONLY, "no", NULL, NOT_YET},
@@ -273,9 +294,20 @@ const struct config_stranger *config_find_stranger(const char *name, size_t len)
     for (size_t i = 0; i < count; i++) {
         size_t known = strlen(all[i].name);
         bool pattern = all[i].name[known - 1] == '*';
-        if (pattern ? len >= known - 1 && strncasecmp(all[i].name, name, known - 1) == 0 : same(all[i].name, name, len)) {
+        if (pattern ? len >= known - 1 && strncasecmp(all[i].name, name, known - 1) == 0
+                    : same(all[i].name, name, len)) {
             return &all[i];
         }
+    }
+    return NULL;
+}
+
+const char *config_check_mutable(const struct config *config) {
+    if (config->read_quorum > config->replication_factor) {
+        return "'read-quorum' must not be above 'replication-factor'";
+    }
+    if (config->write_quorum > config->replication_factor) {
+        return "'write-quorum' must not be above 'replication-factor'";
     }
     return NULL;
 }

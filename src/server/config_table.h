@@ -53,7 +53,8 @@ struct config_stranger {
     enum config_stranger_kind kind;
     const char *value; /* STRANGER_ONLY: the harmless value */
     const char *shown; /* what CONFIG GET says; NULL: nothing */
-    const char *why;   /* STRANGER_ONLY, STRANGER_REFUSED: ends the sentence "'name' is refused: ..." */
+    const char
+        *why; /* STRANGER_ONLY, STRANGER_REFUSED: ends the sentence "'name' is refused: ..." */
 };
 
 /* All directives, in the order in which they are shown. */
@@ -71,12 +72,18 @@ const struct config_stranger *config_find_stranger(const char *name, size_t len)
 /* Sets a value from its words, which are borrowed. `reason`: why not, without the directive's name. Errors: RD_ECONF, RD_ENOMEM;
  * the old value is then still there. */
 enum rd_err config_value_set(struct config *config, const struct config_directive *directive,
-                             const struct resp_slice *words, size_t count, char reason[CONFIG_REASON_BYTES]);
+                             const struct resp_slice *words, size_t count,
+                             char reason[CONFIG_REASON_BYTES]);
 
 /* Appends the value as CONFIG GET shows it. Error: RD_ENOMEM. */
-enum rd_err config_value_show(const struct config *config, const struct config_directive *directive, struct buf *out);
+enum rd_err config_value_show(const struct config *config, const struct config_directive *directive,
+                              struct buf *out);
 
 /* Frees what the value owns and zeroes it. */
 void config_value_free(struct config *config, const struct config_directive *directive);
+
+/* What belongs together among the values that CONFIG SET changes: returns the sentence that says what is wrong
+ * (static), or NULL. */
+const char *config_check_mutable(const struct config *config);
 
 #endif

@@ -11,8 +11,9 @@
 
 #include "base/text.h"
 
-typedef enum rd_err setter(struct config *config, const struct config_directive *d, const struct resp_slice *words,
-                           size_t count, char reason[CONFIG_REASON_BYTES]);
+typedef enum rd_err setter(struct config *config, const struct config_directive *d,
+                           const struct resp_slice *words, size_t count,
+                           char reason[CONFIG_REASON_BYTES]);
 
 static void *place(const struct config *config, const struct config_directive *d) {
     return (char *)(uintptr_t)config + d->offset;
@@ -45,8 +46,9 @@ static char *word_copy(const struct resp_slice *word) {
 
 /* ---- from words ----------------------------------------------------------------------------------- */
 
-static enum rd_err set_bool(struct config *config, const struct config_directive *d, const struct resp_slice *words,
-                            size_t count, char reason[CONFIG_REASON_BYTES]) {
+static enum rd_err set_bool(struct config *config, const struct config_directive *d,
+                            const struct resp_slice *words, size_t count,
+                            char reason[CONFIG_REASON_BYTES]) {
     int yes;
     (void)count;
     if (text_yes_no(text_of(words), words->len, &yes) != RD_OK) {
@@ -56,13 +58,16 @@ static enum rd_err set_bool(struct config *config, const struct config_directive
     return RD_OK;
 }
 
-static enum rd_err refuse_range(const struct config_directive *d, char reason[CONFIG_REASON_BYTES]) {
-    snprintf(reason, CONFIG_REASON_BYTES, "argument must be between %" PRId64 " and %" PRId64 " inclusive", d->min, d->max);
+static enum rd_err refuse_range(const struct config_directive *d,
+                                char reason[CONFIG_REASON_BYTES]) {
+    snprintf(reason, CONFIG_REASON_BYTES,
+             "argument must be between %" PRId64 " and %" PRId64 " inclusive", d->min, d->max);
     return RD_ECONF;
 }
 
-static enum rd_err set_int(struct config *config, const struct config_directive *d, const struct resp_slice *words,
-                           size_t count, char reason[CONFIG_REASON_BYTES]) {
+static enum rd_err set_int(struct config *config, const struct config_directive *d,
+                           const struct resp_slice *words, size_t count,
+                           char reason[CONFIG_REASON_BYTES]) {
     int64_t value;
     (void)count;
     enum rd_err err = text_i64(text_of(words), words->len, &value);
@@ -76,8 +81,9 @@ static enum rd_err set_int(struct config *config, const struct config_directive 
     return RD_OK;
 }
 
-static enum rd_err set_bytes(struct config *config, const struct config_directive *d, const struct resp_slice *words,
-                             size_t count, char reason[CONFIG_REASON_BYTES]) {
+static enum rd_err set_bytes(struct config *config, const struct config_directive *d,
+                             const struct resp_slice *words, size_t count,
+                             char reason[CONFIG_REASON_BYTES]) {
     uint64_t value;
     (void)count;
     enum rd_err err = text_memory(text_of(words), words->len, &value);
@@ -91,11 +97,13 @@ static enum rd_err set_bytes(struct config *config, const struct config_directiv
     return RD_OK;
 }
 
-static enum rd_err set_text(struct config *config, const struct config_directive *d, const struct resp_slice *words,
-                            size_t count, char reason[CONFIG_REASON_BYTES]) {
+static enum rd_err set_text(struct config *config, const struct config_directive *d,
+                            const struct resp_slice *words, size_t count,
+                            char reason[CONFIG_REASON_BYTES]) {
     (void)count;
     if (words->len > (uint64_t)d->max) {
-        snprintf(reason, CONFIG_REASON_BYTES, "argument must have at most %" PRId64 " bytes", d->max);
+        snprintf(reason, CONFIG_REASON_BYTES, "argument must have at most %" PRId64 " bytes",
+                 d->max);
         return RD_ECONF;
     }
     if (words->len < (uint64_t)d->min) {
@@ -111,8 +119,9 @@ static enum rd_err set_text(struct config *config, const struct config_directive
     return RD_OK;
 }
 
-static enum rd_err set_choice(struct config *config, const struct config_directive *d, const struct resp_slice *words,
-                              size_t count, char reason[CONFIG_REASON_BYTES]) {
+static enum rd_err set_choice(struct config *config, const struct config_directive *d,
+                              const struct resp_slice *words, size_t count,
+                              char reason[CONFIG_REASON_BYTES]) {
     (void)count;
     for (const struct config_choice *choice = d->choices; choice->name != NULL; choice++) {
         if (word_is(words, choice->name)) {
@@ -121,8 +130,10 @@ static enum rd_err set_choice(struct config *config, const struct config_directi
         }
     }
     int n = snprintf(reason, CONFIG_REASON_BYTES, "argument(s) must be one of the following: ");
-    for (const struct config_choice *choice = d->choices; choice->name != NULL && n < CONFIG_REASON_BYTES; choice++) {
-        n += snprintf(reason + n, (size_t)(CONFIG_REASON_BYTES - n), "%s%s", choice == d->choices ? "" : ", ", choice->name);
+    for (const struct config_choice *choice = d->choices;
+         choice->name != NULL && n < CONFIG_REASON_BYTES; choice++) {
+        n += snprintf(reason + n, (size_t)(CONFIG_REASON_BYTES - n), "%s%s",
+                      choice == d->choices ? "" : ", ", choice->name);
     }
     return RD_ECONF;
 }
@@ -136,8 +147,9 @@ static void words_free(struct config_words *words) {
     words->count = 0;
 }
 
-static enum rd_err set_words(struct config *config, const struct config_directive *d, const struct resp_slice *words,
-                             size_t count, char reason[CONFIG_REASON_BYTES]) {
+static enum rd_err set_words(struct config *config, const struct config_directive *d,
+                             const struct resp_slice *words, size_t count,
+                             char reason[CONFIG_REASON_BYTES]) {
     if (count > (size_t)d->max) {
         return refuse(reason, "too many arguments");
     }
@@ -168,7 +180,8 @@ static bool parse_seed(const struct resp_slice *word, struct node_address *out) 
     }
     size_t host_len = (size_t)(colon - text);
     uint64_t port;
-    if (text_u64(colon + 1, word->len - host_len - 1, &port) != RD_OK || port == 0 || port > 65535) {
+    if (text_u64(colon + 1, word->len - host_len - 1, &port) != RD_OK || port == 0 ||
+        port > 65535) {
         return false;
     }
     if (host_len >= 2 && text[0] == '[' && text[host_len - 1] == ']') {
@@ -185,12 +198,14 @@ static bool parse_seed(const struct resp_slice *word, struct node_address *out) 
 }
 
 /* Seeds add up. */
-static enum rd_err set_seeds(struct config *config, const struct config_directive *d, const struct resp_slice *words,
-                             size_t count, char reason[CONFIG_REASON_BYTES]) {
+static enum rd_err set_seeds(struct config *config, const struct config_directive *d,
+                             const struct resp_slice *words, size_t count,
+                             char reason[CONFIG_REASON_BYTES]) {
     if (config->seed_count + count > (size_t)d->max) {
         return refuse(reason, "too many seeds");
     }
-    struct node_address *grown = realloc(config->seeds, (config->seed_count + count + 1) * sizeof *grown);
+    struct node_address *grown =
+        realloc(config->seeds, (config->seed_count + count + 1) * sizeof *grown);
     if (grown == NULL) {
         return RD_ENOMEM;
     }
@@ -209,8 +224,9 @@ static bool parse_limit(const struct resp_slice *word, uint64_t *out) {
 }
 
 /* Groups of four words; classes that are not named keep what they have. */
-static enum rd_err set_output_limits(struct config *config, const struct config_directive *d, const struct resp_slice *words,
-                                     size_t count, char reason[CONFIG_REASON_BYTES]) {
+static enum rd_err set_output_limits(struct config *config, const struct config_directive *d,
+                                     const struct resp_slice *words, size_t count,
+                                     char reason[CONFIG_REASON_BYTES]) {
     struct config_output_limit fresh[CLIENT_CLASSES];
     memcpy(fresh, place(config, d), sizeof fresh);
     if (count % 4 != 0) {
@@ -227,10 +243,14 @@ static enum rd_err set_output_limits(struct config *config, const struct config_
         } else {
             return refuse(reason, "Invalid client class specified in buffer limit configuration.");
         }
-        if (!parse_limit(&words[i + 1], &fresh[class].hard_bytes) || !parse_limit(&words[i + 2], &fresh[class].soft_bytes) ||
-            text_i64(text_of(&words[i + 3]), words[i + 3].len, &fresh[class].soft_seconds) != RD_OK ||
+        if (!parse_limit(&words[i + 1], &fresh[class].hard_bytes) ||
+            !parse_limit(&words[i + 2], &fresh[class].soft_bytes) ||
+            text_i64(text_of(&words[i + 3]), words[i + 3].len, &fresh[class].soft_seconds) !=
+                RD_OK ||
             fresh[class].soft_seconds < 0) {
-            return refuse(reason, "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+            return refuse(
+                reason,
+                "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
         }
     }
     memcpy(place(config, d), fresh, sizeof fresh);
@@ -261,11 +281,13 @@ static size_t split_word(const struct resp_slice *word, struct resp_slice *out, 
     return count;
 }
 
-enum rd_err config_value_set(struct config *config, const struct config_directive *d, const struct resp_slice *words,
-                             size_t count, char reason[CONFIG_REASON_BYTES]) {
+enum rd_err config_value_set(struct config *config, const struct config_directive *d,
+                             const struct resp_slice *words, size_t count,
+                             char reason[CONFIG_REASON_BYTES]) {
     static setter *const setters[] = {
-        [CONFIG_BOOL] = set_bool,     [CONFIG_INT] = set_int,     [CONFIG_BYTES] = set_bytes,
-        [CONFIG_TEXT] = set_text,     [CONFIG_CHOICE] = set_choice, [CONFIG_WORDS] = set_words,
+        [CONFIG_BOOL] = set_bool,     [CONFIG_INT] = set_int,
+        [CONFIG_BYTES] = set_bytes,   [CONFIG_TEXT] = set_text,
+        [CONFIG_CHOICE] = set_choice, [CONFIG_WORDS] = set_words,
         [CONFIG_SEEDS] = set_seeds,   [CONFIG_OUTPUT_LIMITS] = set_output_limits,
     };
     struct resp_slice split[128];
@@ -308,22 +330,25 @@ static enum rd_err show_seeds(const struct config *config, struct buf *out) {
     for (size_t i = 0; i < config->seed_count && err == RD_OK; i++) {
         const struct node_address *seed = &config->seeds[i];
         bool v6 = strchr(seed->host, ':') != NULL;
-        err = buf_printf(out, "%s%s%s%s:%u", i == 0 ? "" : " ", v6 ? "[" : "", seed->host, v6 ? "]" : "", (unsigned)seed->port);
+        err = buf_printf(out, "%s%s%s%s:%u", i == 0 ? "" : " ", v6 ? "[" : "", seed->host,
+                         v6 ? "]" : "", (unsigned)seed->port);
     }
     return err;
 }
 
 static enum rd_err show_output_limits(const struct config_output_limit *limits, struct buf *out) {
-    static const char *const names[CLIENT_CLASSES] = {"normal", "slave", "pubsub"}; /* as Redis shows them */
+    static const char *const names[CLIENT_CLASSES] = {"normal", "slave",
+                                                      "pubsub"}; /* as Redis shows them */
     enum rd_err err = RD_OK;
     for (size_t i = 0; i < CLIENT_CLASSES && err == RD_OK; i++) {
-        err = buf_printf(out, "%s%s %" PRIu64 " %" PRIu64 " %" PRId64, i == 0 ? "" : " ", names[i], limits[i].hard_bytes,
-                         limits[i].soft_bytes, limits[i].soft_seconds);
+        err = buf_printf(out, "%s%s %" PRIu64 " %" PRIu64 " %" PRId64, i == 0 ? "" : " ", names[i],
+                         limits[i].hard_bytes, limits[i].soft_bytes, limits[i].soft_seconds);
     }
     return err;
 }
 
-enum rd_err config_value_show(const struct config *config, const struct config_directive *d, struct buf *out) {
+enum rd_err config_value_show(const struct config *config, const struct config_directive *d,
+                              struct buf *out) {
     const void *value = place(config, d);
     switch (d->type) {
     case CONFIG_BOOL:

@@ -27,14 +27,16 @@ struct log;
 struct store;
 
 struct driver_conf {
-    struct event_base *base;      /* borrowed */
-    struct log *log;              /* borrowed */
-    struct store *store;          /* taken, also on error */
-    const struct node_conf *node; /* borrowed during driver_new; its meta rows are read from the store */
-    const char *const *bind;      /* addresses for the peer port; borrowed during driver_new; see net/listener.h */
+    struct event_base *base; /* borrowed */
+    struct log *log;         /* borrowed */
+    struct store *store;     /* taken, also on error */
+    const struct node_conf
+        *node; /* borrowed during driver_new; its meta rows are read from the store */
+    const char *const
+        *bind; /* addresses for the peer port; borrowed during driver_new; see net/listener.h */
     size_t bind_count;
     int backlog;
-    bool refuse_remote_peers;     /* only loopback peers may connect: no secret protects the port */
+    bool refuse_remote_peers; /* only loopback peers may connect: no secret protects the port */
     /* The answer to a request: borrowed during the call; the callee may keep members by moving them out and zeroing them. */
     void (*on_reply)(void *arg, uint64_t tag, struct client_reply *reply);
     /* The end of a turn: write what is to be written. May call driver_submit. */

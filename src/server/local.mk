@@ -3,8 +3,11 @@
 noinst_LTLIBRARIES += src/server/libserver.la
 src_server_libserver_la_SOURCES = \
 	src/server/clock.c src/server/clock.h \
-	src/server/config.c src/server/config.h \
+	src/server/config.h \
+	src/server/config_change.c \
 	src/server/config_file.c src/server/config_file.h \
+	src/server/config_load.c \
+	src/server/config_sample.c \
 	src/server/config_table.c src/server/config_table.h \
 	src/server/config_value.c \
 	src/server/driver.h \

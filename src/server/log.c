@@ -74,8 +74,8 @@ static size_t write_head(char *line, size_t size, enum log_level level) {
     gettimeofday(&tv, NULL);
     localtime_r(&tv.tv_sec, &tm);
     strftime(date, sizeof date, "%d %b %Y %H:%M:%S", &tm);
-    int n = snprintf(line, size, "%ld:M %s.%03d %c ", (long)getpid(), date, (int)(tv.tv_usec / 1000),
-                     ".-*#"[level]);
+    int n = snprintf(line, size, "%ld:M %s.%03d %c ", (long)getpid(), date,
+                     (int)(tv.tv_usec / 1000), ".-*#"[level]);
     return (size_t)n;
 }
 

@@ -25,6 +25,7 @@ void log_set_level(struct log *log, enum log_level level);
 int log_wants(const struct log *log, enum log_level level);
 
 /* Writes one line; longer ones are cut at 1024 bytes. A line that cannot be written is lost. */
-void log_line(struct log *log, enum log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void log_line(struct log *log, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -44,13 +44,14 @@ struct server {
     /* The rest belongs to server.c. */
     struct listener *listener; /* for clients; NULL with port 0 */
     struct event *sigterm, *sigint, *stop_deadline;
-    bool stopping;             /* no new connections; what is in flight is finished */
-    bool stopped;              /* the loop ends */
+    bool stopping; /* no new connections; what is in flight is finished */
+    bool stopped;  /* the loop ends */
 };
 
 /* Puts a server together: log, store, driver, clients, listeners. Takes `*config` (nulls it) on success only. `reason`: one sentence on error.
  * Errors: RD_ENOMEM, RD_EIO, RD_ECONF, RD_ECORRUPT. */
-enum rd_err server_new(struct config **config, const char *executable, struct server **out, char reason[CONFIG_REASON_BYTES]);
+enum rd_err server_new(struct config **config, const char *executable, struct server **out,
+                       char reason[CONFIG_REASON_BYTES]);
 
 /* Runs the loop until server_stop was called (SIGTERM and SIGINT do) and what was in flight is done, 5 s at most. */
 void server_run(struct server *server);
