@@ -10,6 +10,8 @@ replication_libreplication_la_SOURCES = \
 	replication/object.c \
 	replication/object.h \
 	replication/object_codec.c \
+	replication/preflist.c \
+	replication/preflist.h \
 	replication/quorum.c \
 	replication/quorum.h \
 	replication/ring.c \

@@ -1,9 +1,10 @@
 /* Preference lists (Dynamo 4.3): for each partition its N home nodes, and everybody else in order as fallbacks.
  *
  * The walk goes clockwise from the partition's position (partition * 2^64 / partitions): distinct nodes, distinct zones
- * first (an empty zone is a zone of its own), nobody beyond 1.05 x its fair share (by vnodes) of home places (bounded load, Mirrokni et al.
- * 2016), unless the zone rule or too few members leave no other choice. Only if fewer zones than N exist is a zone
- * used twice. A pure function of members, N and the number of partitions: every node computes the same table.
+ * first (an empty zone is a zone of its own), nobody beyond 1.07 x its fair share of home places (by vnodes, as far as the zone rule
+ * allows; bounded load, Mirrokni et al. 2016), unless the zone rule or too few members leave no other choice. Only if fewer zones
+ * than N exist is a zone used twice. Of its homes one is put first so that nobody leads many more partitions than its share.
+ * A pure function of members, N and the number of partitions: every node computes the same table.
  */
 #ifndef RD_REPLICATION_PREFLIST_H
 #define RD_REPLICATION_PREFLIST_H
@@ -29,8 +30,12 @@ uint32_t preflist_n(const struct preflist *preflist);
 const uint16_t *preflist_homes(const struct preflist *preflist, uint16_t partition);
 
 /* Writes up to `max` fallbacks of `partition` to `out`, in order of preference, and returns how many: the members
- * that are not homes, in an order that scatters a dead node's load over many. */
+ * that are not homes, as the walk meets them behind the last home. With many vnodes each partition meets others first, so that a
+ * dead node's load scatters. Computed anew by each call. */
 size_t preflist_fallbacks(const struct preflist *preflist, uint16_t partition, uint16_t *out,
                           size_t max);
+
+/* Asserts the invariants: the homes of each partition are distinct members, in as many zones as can be. */
+void preflist_check(const struct preflist *preflist);
 
 #endif
