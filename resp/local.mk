@@ -19,4 +19,14 @@ tests_unit_check_resp_command_SOURCES = tests/unit/check_resp_command.c $(RESP_S
 tests_unit_check_resp_command_LDADD = $(TEST_LIBS) $(UP_TO_RESP)
 tests_unit_check_resp_command_LDFLAGS = $(OOM_LDFLAGS)
 
+check_PROGRAMS += tests/unit/check_resp_reader
+tests_unit_check_resp_reader_SOURCES = tests/unit/check_resp_reader.c $(RESP_SHOW)
+tests_unit_check_resp_reader_LDADD = $(TEST_LIBS) $(UP_TO_RESP)
+tests_unit_check_resp_reader_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_resp_writer
+tests_unit_check_resp_writer_SOURCES = tests/unit/check_resp_writer.c $(RESP_SHOW)
+tests_unit_check_resp_writer_LDADD = $(TEST_LIBS) $(UP_TO_RESP)
+tests_unit_check_resp_writer_LDFLAGS = $(OOM_LDFLAGS)
+
 RESP_SHOW = tests/unit/resp_show.c tests/unit/resp_show.h

@@ -290,7 +290,7 @@ enum rd_err resp_write_bool(struct resp_writer *w, bool value) {
     return write_fixed(w, value ? ":1\r\n" : ":0\r\n", 4);
 }
 
-/* Spells a double with as few digits as read back the same; whole numbers without point and exponent as far as they
+/* Spells a double with 17 digits, or 16 or 15 where they read back the same; whole numbers without point and exponent as far as they
  * surely fit 64 bits. Returns the length, without a zero. */
 static size_t spell_double(double value, char out[DOUBLE_BYTES]) {
     int len = 0;

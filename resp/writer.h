@@ -106,7 +106,8 @@ enum rd_err resp_write_null_array(struct resp_writer *w);
 /* "#t" or "#f"; protocol 2: ":1" or ":0". */
 enum rd_err resp_write_bool(struct resp_writer *w, bool value);
 
-/* ",value"; protocol 2: a bulk string. The shortest digits that read back as the same number; "inf", "-inf", "nan". */
+/* ",value"; protocol 2: a bulk string. At most 17 digits, fewer where they read back as the same number; "inf", "-inf",
+ * "nan". */
 enum rd_err resp_write_double(struct resp_writer *w, double value);
 
 /* "(digits"; protocol 2: a bulk string. Asserts that `digits` is an optional sign and one digit or more. */
