@@ -21,6 +21,7 @@
 #include "replication/instant.h"
 #include "replication/node_conf.h"
 #include "replication/node_id.h"
+#include "replication/node_stats.h"
 #include "replication/object.h"
 #include "resp/slice.h"
 
@@ -111,18 +112,6 @@ struct member_view {
     uint64_t hints_pending; /* that this node holds for it */
     uint64_t heard_ms;      /* since it was last heard; 0 for the node itself */
     bool self;
-};
-
-struct node_stats {
-    uint64_t read_repairs, sibling_reads, quorum_failures_read, quorum_failures_write;
-    uint64_t requests_forwarded, late_answers, second_rounds, fresh_incarnations, dot_clashes;
-    uint64_t frames_refused, links_refused, store_errors, corrupt_rows;
-    uint64_t requests_in_flight, keys_in_flight;
-    uint64_t partitions_owned; /* partitions this node is a home of */
-    uint32_t members, members_up;
-    bool born;   /* the cluster has accepted its first write */
-    bool open;   /* requests are served (no -CLUSTERDOWN) */
-    char cluster_id[NODE_ID_HEX + 1];
 };
 
 /* The node's own id. */

@@ -1,0 +1,466 @@
+/* Promises, proposals, and the certificate that ends both.
+ *
+ * Invariants: (1) a promise is said only when it is on disk, and so is a proposal; (2) BOUND has a view with the node itself in it and
+ * at least one proposer; (3) BORN never ends, its certificate names the node; (4) asking implies BOUND.
+ *
+ * The stored row: a byte for the state, then the certificate with its key in plain (BORN), or a varint count of proposers, their
+ * ids and the view (BOUND). */
+#include "replication/birth.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "replication/varint.h"
+
+#define RETRY_US 100000
+
+static struct resp_slice whole(const struct buf *buf) {
+    return (struct resp_slice){buf_data(buf), buf_len(buf)};
+}
+
+static void changed(struct birth *birth) {
+    birth->row++;
+}
+
+/* ---- views ---------------------------------------------------------------------------------------- */
+
+static int compare_ids(const void *a, const void *b) {
+    return memcmp(a, b, NODE_ID_BYTES);
+}
+
+static uint64_t view_hash(struct resp_slice view) {
+    return hash_xxh64(view.data, view.len, 1);
+}
+
+/* Appends the ids of all members, sorted. */
+static enum rd_err own_view(const struct birth *birth, struct buf *out) {
+    uint8_t *at;
+    size_t bytes = (size_t)birth->members->count * NODE_ID_BYTES;
+    enum rd_err err = buf_reserve(out, bytes, &at);
+    if (err != RD_OK)
+        return err;
+    for (uint16_t i = 0; i < birth->members->count; i++)
+        memcpy(at + (size_t)i * NODE_ID_BYTES, birth->members->items[i].id.bytes, NODE_ID_BYTES);
+    qsort(at, birth->members->count, NODE_ID_BYTES, compare_ids);
+    buf_commit(out, bytes);
+    return RD_OK;
+}
+
+static bool has_id(struct resp_slice ids, const struct node_id *id) {
+    for (size_t at = 0; at < ids.len; at += NODE_ID_BYTES)
+        if (memcmp(ids.data + at, id->bytes, NODE_ID_BYTES) == 0)
+            return true;
+    return false;
+}
+
+/* True if `view` is sorted, names this node and `proposer`, and nobody that is unknown here. */
+static bool view_is_sound(const struct birth *birth, struct resp_slice view,
+                          const struct node_id *proposer) {
+    if (view.len == 0 || view.len % NODE_ID_BYTES != 0)
+        return false;
+    for (size_t at = 0; at < view.len; at += NODE_ID_BYTES) {
+        struct node_id id;
+        memcpy(id.bytes, view.data + at, NODE_ID_BYTES);
+        if (at > 0 && memcmp(view.data + at - NODE_ID_BYTES, id.bytes, NODE_ID_BYTES) >= 0)
+            return false;
+        if (members_find(birth->members, &id) == MEMBER_NONE)
+            return false;
+    }
+    return has_id(view, &birth->core->self) && has_id(view, proposer);
+}
+
+/* ---- binding -------------------------------------------------------------------------------------- */
+
+/* Promises `view` to `proposer`, in memory. */
+static enum rd_err bind(struct birth *birth, struct resp_slice view,
+                        const struct node_id *proposer) {
+    bool same = birth->state == BIRTH_BOUND;
+    if (same && has_id(whole(&birth->proposers), proposer))
+        return RD_OK;
+    if (!same) {
+        buf_reset(&birth->view, 0);
+        enum rd_err err = buf_append(&birth->view, view.data, view.len);
+        if (err != RD_OK)
+            return err;
+    }
+    enum rd_err err = buf_append(&birth->proposers, proposer->bytes, NODE_ID_BYTES);
+    if (err != RD_OK)
+        return err;
+    birth->view_hash = view_hash(whole(&birth->view));
+    birth->state = BIRTH_BOUND;
+    changed(birth);
+    return RD_OK;
+}
+
+/* Takes a promise to `proposer` back; without proposers the node is free again. */
+static void release(struct birth *birth, const struct node_id *proposer) {
+    struct buf left = {0};
+    struct resp_slice old = whole(&birth->proposers);
+    for (size_t at = 0; at < old.len; at += NODE_ID_BYTES)
+        if (memcmp(old.data + at, proposer->bytes, NODE_ID_BYTES) != 0 &&
+            buf_append(&left, old.data + at, NODE_ID_BYTES) != RD_OK) {
+            buf_free(&left);
+            return; /* bound a little longer than need be */
+        }
+    if (buf_len(&left) == old.len) {
+        buf_free(&left);
+        return;
+    }
+    buf_free(&birth->proposers);
+    birth->proposers = left;
+    if (buf_len(&left) == 0) {
+        buf_free(&birth->view);
+        birth->state = BIRTH_UNBORN;
+        birth->view_hash = 0;
+    }
+    changed(birth);
+}
+
+/* ---- becoming born -------------------------------------------------------------------------------- */
+
+static bool accept_all(void *arg, const struct node_id *id) {
+    (void)arg;
+    (void)id;
+    return true;
+}
+
+/* Puts the certificate's members into the member map, so that they can be dialled and placed. */
+static enum rd_err learn_members(struct birth *birth, const struct certificate *certificate) {
+    struct buf entries = {0};
+    uint32_t count;
+    enum rd_err err = members_encode_all(&certificate->members, &entries);
+    if (err == RD_OK)
+        err = members_merge(birth->members, whole(&entries), accept_all, NULL, &count);
+    buf_free(&entries);
+    return err;
+}
+
+static void adopt(struct birth *birth, struct certificate *certificate) {
+    if (learn_members(birth, certificate) != RD_OK) {
+        certificate_free(certificate);
+        return; /* it will be told again */
+    }
+    certificate_free(&birth->certificate);
+    birth->certificate = *certificate;
+    *certificate = (struct certificate){0};
+    buf_free(&birth->view);
+    buf_free(&birth->proposers);
+    birth->view_hash = 0;
+    birth->asking = birth->asked = birth->wanted = false;
+    birth->answer_count = 0;
+    birth->state = BIRTH_BORN;
+    birth->peers->birth = &birth->certificate;
+    changed(birth);
+    char hex[NODE_ID_HEX + 1];
+    text_hex(birth->certificate.cluster.bytes, NODE_ID_BYTES, hex);
+    effects_log(birth->core->effects, LOG_NOTICE, "Cluster %.8s is born with %u members", hex,
+                (unsigned)birth->certificate.members.count);
+}
+
+void birth_tell(struct birth *birth, uint16_t member) {
+    struct buf bytes = {0};
+    if (birth->state == BIRTH_BORN &&
+        certificate_encode(&birth->certificate, birth->core->conf.secret, &bytes) == RD_OK) {
+        struct wire_msg msg = {.kind = WIRE_BORN};
+        msg.born.certificate = whole(&bytes);
+        peers_say(birth->peers, member, &msg);
+    }
+    buf_free(&bytes);
+}
+
+static void tell_all(struct birth *birth) {
+    for (uint16_t i = 0; i < birth->members->count; i++)
+        birth_tell(birth, i);
+}
+
+/* ---- the proposer --------------------------------------------------------------------------------- */
+
+static void say_view(struct birth *birth, uint16_t member, enum wire_kind kind, uint64_t hash) {
+    struct wire_msg msg = {.kind = kind};
+    msg.birth.view = hash;
+    peers_say(birth->peers, member, &msg);
+}
+
+/* Gives the proposal up, for a while; those asked are free again. */
+static void withdraw(struct birth *birth) {
+    core_trace(birth->core, "birth: withdraw");
+    if (birth->asked)
+        for (uint16_t i = 0; i < birth->members->count; i++)
+            say_view(birth, i, WIRE_BIRTH_RELEASE, birth->view_hash);
+    birth->asking = birth->asked = false;
+    birth->retry_us = birth->core->now.mono_us + RETRY_US +
+                      prng_below(&birth->core->prng, RETRY_US);
+    release(birth, &birth->core->self);
+}
+
+static void complete(struct birth *birth) {
+    struct certificate made;
+    enum rd_err err = certificate_make(birth->members, whole(&birth->view),
+                                       birth->core->conf.secret, &made);
+    if (err != RD_OK) {
+        withdraw(birth);
+        return;
+    }
+    adopt(birth, &made);
+    tell_all(birth);
+}
+
+static void complete_if_all_said_yes(struct birth *birth) {
+    for (uint16_t i = 0; i < birth->awaited_count; i++)
+        if (birth->awaited[i])
+            return;
+    complete(birth);
+}
+
+/* The own promise is on disk: asks everybody in the view who can be reached. */
+static void ask_all(struct birth *birth) {
+    if (birth->awaited_cap < birth->members->count) {
+        uint8_t *grown = realloc(birth->awaited, birth->members->count);
+        if (grown == NULL) {
+            withdraw(birth);
+            return;
+        }
+        birth->awaited = grown;
+        birth->awaited_cap = birth->members->count;
+    }
+    birth->awaited_count = birth->members->count;
+    birth->asked = true;
+    struct resp_slice proposers = whole(&birth->proposers);
+    struct wire_msg msg = {.kind = WIRE_BIRTH_ASK};
+    msg.birth_ask.view = whole(&birth->view);
+    msg.birth_ask.finish = proposers.len > NODE_ID_BYTES;
+    for (uint16_t i = 0; i < birth->awaited_count; i++)
+        birth->awaited[i] = i != MEMBER_SELF &&
+                            has_id(whole(&birth->view), &birth->members->items[i].id) &&
+                            peers_reachable(birth->peers, i) && peers_say(birth->peers, i, &msg);
+    complete_if_all_said_yes(birth);
+}
+
+void birth_want(struct birth *birth) {
+    birth->wanted = true;
+    if (birth->state == BIRTH_BORN || birth->asking ||
+        birth->retry_us > birth->core->now.mono_us)
+        return;
+    struct buf view = {0};
+    enum rd_err err = RD_OK;
+    if (birth->state == BIRTH_UNBORN)
+        err = own_view(birth, &view);
+    if (err == RD_OK)
+        err = bind(birth, birth->state == BIRTH_BOUND ? whole(&birth->view) : whole(&view),
+                   &birth->core->self);
+    buf_free(&view);
+    if (err != RD_OK)
+        return;
+    birth->asking = true;
+    if (birth->row_durable == birth->row)
+        ask_all(birth); /* else birth_stored goes on */
+}
+
+void birth_lost(struct birth *birth, uint16_t member) {
+    if (birth->asked && member < birth->awaited_count && birth->awaited[member])
+        withdraw(birth);
+}
+
+/* ---- messages ------------------------------------------------------------------------------------- */
+
+static enum rd_err answer_when_stored(struct birth *birth, uint16_t member, uint64_t hash) {
+    if (birth->answer_count == birth->answer_cap) {
+        size_t cap = birth->answer_cap == 0 ? 8 : birth->answer_cap * 2;
+        struct birth_ask *grown = realloc(birth->answers, cap * sizeof(*grown));
+        if (grown == NULL)
+            return RD_ENOMEM;
+        birth->answers = grown;
+        birth->answer_cap = cap;
+    }
+    birth->answers[birth->answer_count++] = (struct birth_ask){member, hash, birth->row};
+    return RD_OK;
+}
+
+static void on_ask(struct birth *birth, uint16_t member, const struct wire_msg *msg) {
+    struct resp_slice view = msg->birth_ask.view;
+    uint64_t hash = view_hash(view);
+    const struct node_id *proposer = &birth->members->items[member].id;
+    if (birth->state == BIRTH_BORN) {
+        birth_tell(birth, member);
+        return;
+    }
+    bool smaller = view.len < (size_t)birth->members->count * NODE_ID_BYTES;
+    bool may = view_is_sound(birth, view, proposer) &&
+               (birth->state == BIRTH_BOUND ? hash == birth->view_hash
+                                            : !smaller || msg->birth_ask.finish);
+    if (may && bind(birth, view, proposer) == RD_OK &&
+        answer_when_stored(birth, member, hash) == RD_OK) {
+        if (birth->row_durable >= birth->row)
+            birth_stored(birth, birth->row_durable, true);
+        return;
+    }
+    say_view(birth, member, WIRE_BIRTH_NO, hash);
+}
+
+static void on_born(struct birth *birth, struct link *link, struct resp_slice bytes) {
+    struct certificate told;
+    if (certificate_decode(bytes, birth->core->conf.secret, &told) != RD_OK) {
+        peers_drop(birth->peers, link, "its birth certificate is malformed");
+        return;
+    }
+    char reason[HANDSHAKE_REASON_BYTES];
+    if (birth->state == BIRTH_BORN) {
+        struct buf ours = {0};
+        if (node_id_compare(&told.cluster, &birth->certificate.cluster) != 0)
+            peers_refuse(birth->peers, link,
+                         "it was born into another cluster, and clusters that were born apart "
+                         "never merge");
+        else if (certificate_encode(&birth->certificate, birth->core->conf.secret, &ours) ==
+                     RD_OK &&
+                 bytes.len == buf_len(&ours) && memcmp(bytes.data, buf_data(&ours), bytes.len) < 0)
+            adopt(birth, &told); /* two proposers of one view: all settle on the lower text */
+        buf_free(&ours);
+        certificate_free(&told);
+        return;
+    }
+    if (members_find(&told.members, &birth->core->self) == MEMBER_NONE) {
+        char hex[NODE_ID_HEX + 1];
+        text_hex(told.cluster.bytes, NODE_ID_BYTES, hex);
+        snprintf(reason, sizeof(reason),
+                 "cluster %.8s was born without this node, and joining a born cluster is not "
+                 "supported yet",
+                 hex);
+        peers_refuse(birth->peers, link, reason);
+        certificate_free(&told);
+        return;
+    }
+    adopt(birth, &told);
+}
+
+void birth_message(struct birth *birth, uint16_t member, struct link *link,
+                   const struct wire_msg *msg) {
+    switch (msg->kind) {
+    case WIRE_BIRTH_ASK:
+        on_ask(birth, member, msg);
+        break;
+    case WIRE_BIRTH_YES:
+        if (birth->asked && msg->birth.view == birth->view_hash && member < birth->awaited_count) {
+            birth->awaited[member] = 0;
+            complete_if_all_said_yes(birth);
+        }
+        break;
+    case WIRE_BIRTH_NO:
+        if (birth->asked && msg->birth.view == birth->view_hash)
+            withdraw(birth);
+        break;
+    case WIRE_BIRTH_RELEASE:
+        if (birth->state == BIRTH_BOUND && msg->birth.view == birth->view_hash)
+            release(birth, &birth->members->items[member].id);
+        break;
+    case WIRE_BORN:
+        on_born(birth, link, msg->born.certificate);
+        break;
+    default:
+        assert(!"a message of the birth");
+    }
+}
+
+/* ---- the disk ------------------------------------------------------------------------------------- */
+
+bool birth_dirty(const struct birth *birth) {
+    return birth->row != birth->row_flushed;
+}
+
+enum rd_err birth_flush(struct birth *birth, struct buf *out) {
+    uint8_t state = (uint8_t)birth->state;
+    enum rd_err err = buf_append(out, &state, 1);
+    if (err == RD_OK && birth->state == BIRTH_BORN)
+        err = certificate_encode(&birth->certificate, NULL, out);
+    if (err == RD_OK && birth->state == BIRTH_BOUND) {
+        err = varint_put(out, buf_len(&birth->proposers) / NODE_ID_BYTES);
+        if (err == RD_OK)
+            err = buf_append(out, buf_data(&birth->proposers), buf_len(&birth->proposers));
+        if (err == RD_OK)
+            err = buf_append(out, buf_data(&birth->view), buf_len(&birth->view));
+    }
+    if (err == RD_OK)
+        birth->row_flushed = birth->row;
+    return err;
+}
+
+void birth_stored(struct birth *birth, uint64_t row, bool ok) {
+    if (!ok) {
+        if (birth->row_flushed == row)
+            birth->row_flushed = row - 1; /* dirty again */
+        return;
+    }
+    if (row > birth->row_durable)
+        birth->row_durable = row;
+    size_t kept = 0;
+    for (size_t i = 0; i < birth->answer_count; i++) {
+        struct birth_ask *answer = &birth->answers[i];
+        if (answer->row > birth->row_durable)
+            birth->answers[kept++] = *answer;
+        else if (birth->state == BIRTH_BOUND && answer->view_hash == birth->view_hash)
+            say_view(birth, answer->member, WIRE_BIRTH_YES, answer->view_hash);
+    }
+    birth->answer_count = kept;
+    if (birth->asking && !birth->asked && birth->row_durable == birth->row)
+        ask_all(birth);
+}
+
+/* ---- start and end -------------------------------------------------------------------------------- */
+
+static enum rd_err read_bound(struct birth *birth, struct resp_slice bytes) {
+    size_t at = 0;
+    uint64_t count;
+    if (varint_get(bytes.data, bytes.len, &at, &count) != RD_OK || count == 0 ||
+        count > RING_MAX_MEMBERS || bytes.len - at <= count * NODE_ID_BYTES ||
+        (bytes.len - at) % NODE_ID_BYTES != 0)
+        return RD_ECORRUPT;
+    size_t view = at + count * NODE_ID_BYTES;
+    enum rd_err err = buf_append(&birth->proposers, bytes.data + at, count * NODE_ID_BYTES);
+    if (err == RD_OK)
+        err = buf_append(&birth->view, bytes.data + view, bytes.len - view);
+    for (size_t id = view; err == RD_OK && id < bytes.len; id += NODE_ID_BYTES) {
+        struct node_id member;
+        uint16_t index;
+        memcpy(member.bytes, bytes.data + id, NODE_ID_BYTES);
+        err = members_add(birth->members, &member, &index);
+    }
+    birth->view_hash = view_hash(whole(&birth->view));
+    birth->state = BIRTH_BOUND;
+    return err;
+}
+
+enum rd_err birth_init(struct birth *birth, struct core *core, struct members *members,
+                       struct peers *peers, struct blob *row) {
+    *birth = (struct birth){.core = core, .members = members, .peers = peers};
+    if (row == NULL)
+        return RD_OK;
+    if (row->len == 0)
+        return RD_ECORRUPT;
+    struct resp_slice rest = {row->bytes + 1, row->len - 1};
+    if (row->bytes[0] == BIRTH_UNBORN)
+        return RD_OK;
+    if (row->bytes[0] == BIRTH_BOUND)
+        return read_bound(birth, rest);
+    if (row->bytes[0] != BIRTH_BORN)
+        return RD_ECORRUPT;
+    enum rd_err err = certificate_decode(rest, NULL, &birth->certificate);
+    if (err != RD_OK)
+        return err == RD_ENOMEM ? err : RD_ECORRUPT;
+    if (members_find(&birth->certificate.members, &core->self) == MEMBER_NONE)
+        return RD_ECORRUPT;
+    err = learn_members(birth, &birth->certificate);
+    birth->state = BIRTH_BORN;
+    peers->birth = &birth->certificate;
+    return err;
+}
+
+void birth_free(struct birth *birth) {
+    certificate_free(&birth->certificate);
+    buf_free(&birth->view);
+    buf_free(&birth->proposers);
+    free(birth->awaited);
+    free(birth->answers);
+    *birth = (struct birth){0};
+}

@@ -1,0 +1,82 @@
+/* How a cluster is born (DESIGN section 3; TRAPS bootstrap_race).
+ *
+ *                     birth_want (a write came)              all asked said YES
+ *         UNBORN ------------------------> BOUND to a view ---------------------> BORN
+ *           |  ^   BIRTH_ASK of a proposer    |  |  BIRTH_RELEASE, a NO             ^
+ *           |  +------------------------------|--+                                 |
+ *           +---------------------------------+----- BORN certificate arrives -----+
+ *
+ * Unborn nodes meet and merge freely. The first accepted write makes its coordinator propose the members it
+ * knows (its view). Every member of the view that it can reach must promise to be born with exactly that view, on disk, before
+ * anything is acknowledged; a node promises one view at a time. So two births with different members cannot both complete among nodes that
+ * reach each other, and the same view gives the same certificate whoever proposes it. A node bound by a proposer that went away finishes that
+ * view itself at its next write. Members of the view out of reach are told when they come. Two born clusters never merge.
+ */
+#ifndef RD_REPLICATION_BIRTH_H
+#define RD_REPLICATION_BIRTH_H
+
+#include "replication/peers.h"
+
+enum birth_state { BIRTH_UNBORN = 0, BIRTH_BOUND = 1, BIRTH_BORN = 2 };
+
+struct birth_ask { /* a promise that waits for the disk */
+    uint16_t member;
+    uint64_t view_hash;
+    uint64_t row; /* the row version that holds it */
+};
+
+struct birth {
+    struct core *core;       /* borrowed */
+    struct members *members; /* borrowed */
+    struct peers *peers;     /* borrowed */
+    enum birth_state state;
+    struct certificate certificate; /* BORN */
+
+    struct buf view;    /* BOUND: the packed, sorted ids promised */
+    uint64_t view_hash; /* of it */
+    struct buf proposers; /* BOUND: packed ids of those it was promised to */
+
+    bool wanted;             /* a write waits for the birth */
+    bool asking;             /* this node has proposed `view` */
+    bool asked;              /* the questions are out */
+    uint8_t *awaited;        /* owned: by member index, 1 where a YES is missing */
+    uint16_t awaited_count, awaited_cap;
+    uint64_t retry_us;       /* no new proposal before */
+
+    struct birth_ask *answers; /* owned: promises to be said when they are on disk */
+    size_t answer_count, answer_cap;
+    uint64_t row;         /* version of the state to be stored */
+    uint64_t row_flushed; /* handed to the store */
+    uint64_t row_durable;
+};
+
+/* Starts from the stored row (NULL: none). Borrows the rest for its life. Errors: RD_ECORRUPT, RD_ENOMEM. */
+enum rd_err birth_init(struct birth *birth, struct core *core, struct members *members,
+                       struct peers *peers, struct blob *row);
+
+/* Frees all. */
+void birth_free(struct birth *birth);
+
+/* A write waits: begins a proposal now or as soon as one can be made. Called again on each tick while writes wait. */
+void birth_want(struct birth *birth);
+
+/* A BIRTH_* or BORN message from `member` over `link`, which may be refused and gone afterwards. */
+void birth_message(struct birth *birth, uint16_t member, struct link *link,
+                   const struct wire_msg *msg);
+
+/* The member lost a link while it may have been asked. */
+void birth_lost(struct birth *birth, uint16_t member);
+
+/* True if the state has changed since it was last handed to the store. */
+bool birth_dirty(const struct birth *birth);
+
+/* Appends the row to be stored (STORE_META "birth") and counts it as handed over; birth->row_flushed then names it. Error: RD_ENOMEM. */
+enum rd_err birth_flush(struct birth *birth, struct buf *out);
+
+/* The flushed row `row` is on disk, or could not be stored: then it is dirty again. */
+void birth_stored(struct birth *birth, uint64_t row, bool ok);
+
+/* Says BORN to `member`, if born. */
+void birth_tell(struct birth *birth, uint16_t member);
+
+#endif

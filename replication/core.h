@@ -1,0 +1,35 @@
+/* What all protocols of one node share: configuration, time, randomness, and where effects go.
+ *
+ * `now` and `effects` are those of the step that runs; outside of a step they mean nothing.
+ */
+#ifndef RD_REPLICATION_CORE_H
+#define RD_REPLICATION_CORE_H
+
+#include "base/prng.h"
+#include "replication/actors.h"
+#include "replication/effects.h"
+#include "replication/hlc.h"
+#include "replication/instant.h"
+#include "replication/node_conf.h"
+#include "replication/node_id.h"
+#include "replication/node_stats.h"
+
+struct core {
+    struct node_conf conf; /* seeds and meta rows are nulled: their owners copied them */
+    struct node_id self;
+    struct instant now;
+    struct effects *effects;
+    struct prng prng;
+    struct hlc hlc;
+    struct actors actors;
+    struct node_stats stats; /* counters only; states are filled in by node_stats() */
+};
+
+/* A line of the trace, built only if somebody wants it. */
+#define core_trace(core, ...)                                                                      \
+    do {                                                                                           \
+        if ((core)->conf.trace)                                                                    \
+            effects_log((core)->effects, LOG_DEBUG, __VA_ARGS__);                                  \
+    } while (0)
+
+#endif

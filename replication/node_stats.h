@@ -1,0 +1,22 @@
+/* What a node counts, for INFO and for tests. */
+#ifndef RD_REPLICATION_NODE_STATS_H
+#define RD_REPLICATION_NODE_STATS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "replication/node_id.h"
+
+struct node_stats {
+    uint64_t read_repairs, sibling_reads, quorum_failures_read, quorum_failures_write;
+    uint64_t requests_forwarded, late_answers, second_rounds, fresh_incarnations, dot_clashes;
+    uint64_t frames_refused, links_refused, store_errors, corrupt_rows;
+    uint64_t requests_in_flight, keys_in_flight;
+    uint64_t partitions_owned; /* partitions this node is a home of */
+    uint32_t members, members_up;
+    bool born;   /* the cluster has accepted its first write */
+    bool open;   /* requests are served (no -CLUSTERDOWN) */
+    char cluster_id[NODE_ID_HEX + 1];
+};
+
+#endif

@@ -1,0 +1,558 @@
+/* Links and dials. A link is owned by the hash; peers point at ready ones only.
+ *
+ * Invariants: (1) a ready link has a member, is that member's outgoing or incoming link, and appears once; (2) the node itself
+ * has no link; (3) a dial number is in progress at no more than one dialler. */
+#include "replication/peers.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define FIRST_PAUSE_US 50000
+#define LONGEST_PAUSE_US 1000000
+#define SLOW_US 1000000
+#define MEET_PATIENCE_US 10000000
+
+enum rd_err peers_init(struct peers *peers, struct core *core, struct members *members,
+                       const struct node_address *seeds, size_t seed_count) {
+    *peers = (struct peers){.core = core, .members = members};
+    peers->seeds = calloc(seed_count + 1, sizeof(*peers->seeds));
+    if (peers->seeds == NULL)
+        return RD_ENOMEM;
+    for (size_t i = 0; i < seed_count; i++) {
+        peers->seeds[i].address = seeds[i];
+        peers->seeds[i].member = MEMBER_NONE;
+    }
+    peers->seed_count = (uint32_t)seed_count;
+    return RD_OK;
+}
+
+void peers_free(struct peers *peers) {
+    struct link *link, *next;
+    HASH_ITER(hh, peers->links, link, next) {
+        HASH_DELETE(hh, peers->links, link);
+        free(link);
+    }
+    free(peers->peers);
+    free(peers->seeds);
+    *peers = (struct peers){0};
+}
+
+/* Makes room for all members; without memory for it the newest are not dialled yet. */
+static void grow(struct peers *peers) {
+    uint16_t count = peers->members->count;
+    if (count <= peers->peer_count)
+        return;
+    struct peer *grown = realloc(peers->peers, count * sizeof(*grown));
+    if (grown == NULL)
+        return;
+    memset(grown + peers->peer_count, 0, (count - peers->peer_count) * sizeof(*grown));
+    peers->peers = grown;
+    peers->peer_count = count;
+}
+
+static uint64_t now_us(const struct peers *peers) {
+    return peers->core->now.mono_us;
+}
+
+/* ---- reaching members ----------------------------------------------------------------------------- */
+
+static struct link *best_link(const struct peers *peers, uint16_t member) {
+    if (member >= peers->peer_count)
+        return NULL;
+    const struct peer *peer = &peers->peers[member];
+    return peer->outgoing != NULL ? peer->outgoing : peer->incoming;
+}
+
+bool peers_reachable(const struct peers *peers, uint16_t member) {
+    return best_link(peers, member) != NULL;
+}
+
+bool peers_prompt(const struct peers *peers, uint16_t member) {
+    return peers_reachable(peers, member) && peers->peers[member].slow_until_us <= now_us(peers);
+}
+
+void peers_slow(struct peers *peers, uint16_t member) {
+    if (member < peers->peer_count)
+        peers->peers[member].slow_until_us = now_us(peers) + SLOW_US;
+}
+
+static void send_on(struct peers *peers, struct link *link, struct blob *frame) {
+    effects_send(peers->core->effects, link->id, frame);
+    link->sent_us = now_us(peers);
+}
+
+static bool say_on(struct peers *peers, struct link *link, const struct wire_msg *msg) {
+    struct blob *frame;
+    if (wire_encode(msg, &frame) != RD_OK)
+        return false;
+    send_on(peers, link, frame);
+    blob_unref(frame);
+    return true;
+}
+
+bool peers_send(struct peers *peers, uint16_t member, struct blob *frame) {
+    struct link *link = best_link(peers, member);
+    if (link == NULL)
+        return false;
+    send_on(peers, link, frame);
+    return true;
+}
+
+bool peers_say(struct peers *peers, uint16_t member, const struct wire_msg *msg) {
+    struct link *link = best_link(peers, member);
+    return link != NULL && say_on(peers, link, msg);
+}
+
+uint16_t peers_reachable_count(const struct peers *peers) {
+    uint16_t count = 0;
+    for (uint16_t i = 0; i < peers->peer_count; i++)
+        count += peers_reachable(peers, i);
+    return count;
+}
+
+uint16_t peers_random(struct peers *peers) {
+    uint16_t count = peers_reachable_count(peers);
+    if (count == 0)
+        return MEMBER_NONE;
+    uint64_t pick = prng_below(&peers->core->prng, count);
+    for (uint16_t i = 0; i < peers->peer_count; i++)
+        if (peers_reachable(peers, i) && pick-- == 0)
+            return i;
+    return MEMBER_NONE;
+}
+
+/* ---- links that end ------------------------------------------------------------------------------- */
+
+static void dialler_failed(struct peers *peers, struct dialler *dialler) {
+    if (dialler->pause_us == 0)
+        dialler->pause_us = FIRST_PAUSE_US;
+    uint64_t jitter = prng_below(&peers->core->prng, dialler->pause_us / 2 + 1);
+    dialler->dial = 0;
+    dialler->next_us = now_us(peers) + dialler->pause_us + jitter;
+    dialler->pause_us *= 2;
+    if (dialler->pause_us > LONGEST_PAUSE_US)
+        dialler->pause_us = LONGEST_PAUSE_US;
+}
+
+/* The dialler that an outgoing link came from. */
+static struct dialler *dialler_of(struct peers *peers, const struct link *link) {
+    if (link->seed != NO_SEED)
+        return &peers->seeds[link->seed].dialler;
+    return link->member < peers->peer_count ? &peers->peers[link->member].dialler : NULL;
+}
+
+/* Forgets a link; its member may lose its last one. */
+static void forget(struct peers *peers, struct link *link) {
+    uint16_t member = link->member;
+    struct dialler *dialler = link->outgoing ? dialler_of(peers, link) : NULL;
+    if (dialler != NULL && dialler->dial == 0)
+        dialler_failed(peers, dialler);
+    if (link->state == LINK_READY && member < peers->peer_count) {
+        struct peer *peer = &peers->peers[member];
+        if (peer->outgoing == link)
+            peer->outgoing = NULL;
+        if (peer->incoming == link)
+            peer->incoming = NULL;
+        if (!peers_reachable(peers, member))
+            peer->lost_us = now_us(peers);
+        peer->lost = true;
+    }
+    HASH_DELETE(hh, peers->links, link);
+    free(link);
+}
+
+static void close_link(struct peers *peers, struct link *link) {
+    effects_push(peers->core->effects, EFF_CLOSE)->close.link = link->id;
+    forget(peers, link);
+}
+
+/* Logs a refusal once, and again only after another one came between. */
+static void log_refusal(struct peers *peers, const char *who, const struct link *link,
+                        const char *reason) {
+    char line[sizeof(peers->last_refusal)];
+    snprintf(line, sizeof(line), "%s %s", link->host, reason);
+    enum log_level level = strcmp(line, peers->last_refusal) == 0 ? LOG_DEBUG : LOG_WARNING;
+    memcpy(peers->last_refusal, line, sizeof(line));
+    effects_log(peers->core->effects, level, "%s the peer at %s: %s", who, link->host, reason);
+}
+
+void peers_refuse(struct peers *peers, struct link *link, const char *reason) {
+    struct wire_msg msg = {.kind = WIRE_REFUSE};
+    msg.refuse.text = (struct resp_slice){(const uint8_t *)reason, strlen(reason)};
+    say_on(peers, link, &msg);
+    log_refusal(peers, "Refused", link, reason);
+    peers->core->stats.links_refused++;
+    close_link(peers, link);
+}
+
+void peers_drop(struct peers *peers, struct link *link, const char *reason) {
+    effects_log(peers->core->effects, LOG_WARNING, "Dropped the link to the peer at %s: %s",
+                link->host, reason);
+    peers->core->stats.frames_refused++;
+    close_link(peers, link);
+}
+
+struct link *peers_link(struct peers *peers, uint64_t id) {
+    struct link *link;
+    HASH_FIND(hh, peers->links, &id, sizeof(id), link);
+    return link;
+}
+
+uint16_t peers_take_lost(struct peers *peers) {
+    for (uint16_t i = 0; i < peers->peer_count; i++)
+        if (peers->peers[i].lost) {
+            peers->peers[i].lost = false;
+            return i;
+        }
+    return MEMBER_NONE;
+}
+
+void peers_link_down(struct peers *peers, uint64_t id) {
+    struct link *link = peers_link(peers, id);
+    if (link != NULL)
+        forget(peers, link);
+}
+
+/* ---- dialling ------------------------------------------------------------------------------------- */
+
+static void dial(struct peers *peers, struct dialler *dialler, const char *host, uint16_t port) {
+    struct effect *effect = effects_push(peers->core->effects, EFF_DIAL);
+    dialler->dial = ++peers->next_dial;
+    dialler->since_us = now_us(peers);
+    effect->dial.dial = dialler->dial;
+    effect->dial.to.port = port;
+    snprintf(effect->dial.to.host, sizeof(effect->dial.to.host), "%s", host);
+}
+
+/* True if an outgoing link that came from `dialler`'s place is in its handshake. */
+static bool shaking(const struct peers *peers, uint16_t member, uint32_t seed) {
+    for (const struct link *link = peers->links; link != NULL; link = link->hh.next)
+        if (link->outgoing && link->state != LINK_READY && link->seed == seed &&
+            (seed != NO_SEED || link->member == member))
+            return true;
+    return false;
+}
+
+static bool may_dial(const struct peers *peers, const struct dialler *dialler) {
+    return dialler->dial == 0 && dialler->next_us <= now_us(peers);
+}
+
+static void dial_members(struct peers *peers) {
+    for (uint16_t i = 0; i < peers->peer_count; i++) {
+        struct peer *peer = &peers->peers[i];
+        const struct member *member = &peers->members->items[i];
+        if (i == MEMBER_SELF || peer->outgoing != NULL || !may_dial(peers, &peer->dialler) ||
+            member->generation == 0 || member->address.host[0] == 0 ||
+            shaking(peers, i, NO_SEED))
+            continue;
+        dial(peers, &peer->dialler, member->address.host, member->cluster_port);
+    }
+}
+
+static void dial_seeds(struct peers *peers) {
+    for (uint32_t i = 0; i < peers->seed_count; i++) {
+        struct seed *seed = &peers->seeds[i];
+        bool content = seed->is_self || (seed->met && peers_reachable(peers, seed->member));
+        if (content || !may_dial(peers, &seed->dialler) || shaking(peers, MEMBER_NONE, i))
+            continue;
+        dial(peers, &seed->dialler, seed->address.host, seed->address.port);
+    }
+}
+
+/* Finds whose dial it is. */
+static struct dialler *find_dial(struct peers *peers, uint64_t dial, uint16_t *member,
+                                 uint32_t *seed) {
+    for (uint16_t i = 0; i < peers->peer_count; i++)
+        if (peers->peers[i].dialler.dial == dial) {
+            *member = i;
+            *seed = NO_SEED;
+            return &peers->peers[i].dialler;
+        }
+    for (uint32_t i = 0; i < peers->seed_count; i++)
+        if (peers->seeds[i].dialler.dial == dial) {
+            *member = MEMBER_NONE;
+            *seed = i;
+            return &peers->seeds[i].dialler;
+        }
+    return NULL;
+}
+
+void peers_dial_failed(struct peers *peers, uint64_t dial) {
+    uint16_t member;
+    uint32_t seed;
+    struct dialler *dialler = dial == 0 ? NULL : find_dial(peers, dial, &member, &seed);
+    if (dialler != NULL)
+        dialler_failed(peers, dialler);
+}
+
+/* ---- the handshake -------------------------------------------------------------------------------- */
+
+void peers_link_up(struct peers *peers, uint64_t id, uint64_t dial, const char *host) {
+    uint16_t member = MEMBER_NONE;
+    uint32_t seed = NO_SEED;
+    struct dialler *dialler = dial == 0 ? NULL : find_dial(peers, dial, &member, &seed);
+    struct link *link = dial != 0 && dialler == NULL ? NULL : calloc(1, sizeof(*link));
+    if (dialler != NULL)
+        dialler->dial = 0;
+    if (link == NULL || peers_link(peers, id) != NULL) {
+        free(link);
+        effects_push(peers->core->effects, EFF_CLOSE)->close.link = id;
+        return;
+    }
+    link->id = id;
+    link->outgoing = dial != 0;
+    link->member = member;
+    link->seed = seed;
+    link->since_us = link->heard_us = link->sent_us = now_us(peers);
+    link->state = link->outgoing ? LINK_AWAIT_CHALLENGE : LINK_AWAIT_HELLO;
+    snprintf(link->host, sizeof(link->host), "%s", host);
+    HASH_ADD(hh, peers->links, id, sizeof(link->id), link);
+    if (!link->outgoing)
+        return;
+    struct wire_msg msg;
+    handshake_own(peers->core, peers->birth, &link->mine);
+    handshake_hello(peers->core, &link->mine, WIRE_HELLO, NULL, &msg);
+    say_on(peers, link, &msg);
+}
+
+/* The link has met this very process: the seed it came from is the node itself. */
+static void met_self(struct peers *peers, struct link *link) {
+    struct link *other, *next;
+    HASH_ITER(hh, peers->links, other, next) {
+        if (!other->outgoing ||
+            memcmp(other->mine.nonce, link->theirs.nonce, HANDSHAKE_NONCE_BYTES) != 0)
+            continue;
+        if (other->seed != NO_SEED)
+            peers->seeds[other->seed].is_self = peers->seeds[other->seed].met = true;
+        close_link(peers, other);
+        close_link(peers, link);
+        return;
+    }
+    peers_refuse(peers, link,
+                 "it has this node's own id (is a copied data directory in use twice?)");
+}
+
+/* HELLO arrives at the acceptor. */
+static void on_hello(struct peers *peers, struct link *link, const struct wire_hello *hello) {
+    char reason[HANDSHAKE_REASON_BYTES];
+    if (!handshake_check(peers->core, peers->birth, hello, &link->theirs, reason)) {
+        peers_refuse(peers, link, reason);
+        return;
+    }
+    if (node_id_compare(&link->theirs.node, &peers->core->self) == 0) {
+        met_self(peers, link);
+        return;
+    }
+    uint8_t proof[HASH_HMAC_BYTES];
+    struct wire_msg msg;
+    handshake_own(peers->core, peers->birth, &link->mine);
+    handshake_prove(peers->core->conf.secret, false, &link->theirs, &link->mine, proof);
+    handshake_hello(peers->core, &link->mine, WIRE_CHALLENGE, proof, &msg);
+    link->state = LINK_AWAIT_PROOF;
+    say_on(peers, link, &msg);
+}
+
+static bool proof_holds(const struct peers *peers, const struct link *link, bool by_dialler,
+                        struct resp_slice proof) {
+    uint8_t expected[HASH_HMAC_BYTES];
+    const struct handshake_facts *dialler = link->outgoing ? &link->mine : &link->theirs;
+    const struct handshake_facts *acceptor = link->outgoing ? &link->theirs : &link->mine;
+    handshake_prove(peers->core->conf.secret, by_dialler, dialler, acceptor, expected);
+    return proof.len == HASH_HMAC_BYTES && hash_equal(expected, proof.data, HASH_HMAC_BYTES);
+}
+
+#define WRONG_SECRET "it does not know the cluster-secret"
+
+/* CHALLENGE arrives at the dialler. */
+static void on_challenge(struct peers *peers, struct link *link, const struct wire_hello *hello) {
+    char reason[HANDSHAKE_REASON_BYTES];
+    if (!handshake_check(peers->core, peers->birth, hello, &link->theirs, reason)) {
+        peers_refuse(peers, link, reason);
+        return;
+    }
+    if (node_id_compare(&link->theirs.node, &peers->core->self) == 0 ||
+        !proof_holds(peers, link, false, hello->proof)) {
+        peers_refuse(peers, link, WRONG_SECRET);
+        return;
+    }
+    uint8_t proof[HASH_HMAC_BYTES];
+    struct wire_msg msg = {.kind = WIRE_PROOF};
+    handshake_prove(peers->core->conf.secret, true, &link->mine, &link->theirs, proof);
+    msg.proof.proof = (struct resp_slice){proof, sizeof(proof)};
+    link->state = LINK_AWAIT_WELCOME;
+    say_on(peers, link, &msg);
+}
+
+/* Binds a proven link to its member. The newest incoming link wins (an older one may be dead without our knowing); of
+ * two outgoing ones the older, which works. */
+static void make_ready(struct peers *peers, struct link *link, struct peers_news *news) {
+    uint16_t member;
+    if (members_add(peers->members, &link->theirs.node, &member) != RD_OK) {
+        peers_drop(peers, link, "no room for another member");
+        return;
+    }
+    grow(peers);
+    if (member >= peers->peer_count) {
+        peers_drop(peers, link, "out of memory");
+        return;
+    }
+    struct peer *peer = &peers->peers[member];
+    struct dialler *dialler = link->outgoing ? dialler_of(peers, link) : NULL;
+    if (dialler != NULL)
+        dialler->pause_us = 0;
+    if (link->seed != NO_SEED) {
+        peers->seeds[link->seed].met = true;
+        peers->seeds[link->seed].member = member;
+    }
+    link->seed = NO_SEED;
+    link->member = member;
+    if (link->outgoing && peer->outgoing != NULL) {
+        close_link(peers, link);
+        return;
+    }
+    struct link *older = link->outgoing ? NULL : peer->incoming;
+    link->state = LINK_READY;
+    if (link->outgoing)
+        peer->outgoing = link;
+    else
+        peer->incoming = link;
+    if (older != NULL)
+        close_link(peers, older);
+    peer->heard_us = now_us(peers);
+    peer->slow_until_us = 0;
+    *news = (struct peers_news){PEERS_READY, member, link->id};
+}
+
+/* PROOF arrives at the acceptor. */
+static void on_proof(struct peers *peers, struct link *link, struct resp_slice proof,
+                     struct peers_news *news) {
+    if (!proof_holds(peers, link, true, proof)) {
+        peers_refuse(peers, link, WRONG_SECRET);
+        return;
+    }
+    struct wire_msg msg = {.kind = WIRE_WELCOME};
+    msg.welcome.seen_host = (struct resp_slice){(const uint8_t *)link->host, strlen(link->host)};
+    say_on(peers, link, &msg);
+    make_ready(peers, link, news);
+}
+
+/* WELCOME arrives at the dialler. A node that was told no address of its own takes the one its peer sees. */
+static void on_welcome(struct peers *peers, struct link *link, struct resp_slice seen,
+                       struct peers_news *news) {
+    struct member *self = &peers->members->items[MEMBER_SELF];
+    if (self->address.host[0] == 0 && seen.len > 0 && seen.len < sizeof(self->address.host) &&
+        memchr(seen.data, 0, seen.len) == NULL) {
+        memcpy(self->address.host, seen.data, seen.len);
+        self->address.host[seen.len] = 0;
+        self->version++;
+    }
+    make_ready(peers, link, news);
+}
+
+static void on_refuse(struct peers *peers, struct link *link, struct resp_slice text) {
+    char reason[HANDSHAKE_REASON_BYTES];
+    size_t len = text.len < sizeof(reason) - 1 ? text.len : sizeof(reason) - 1;
+    memcpy(reason, text.data, len);
+    reason[len] = 0;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)reason[i] < ' ')
+            reason[i] = '?';
+    log_refusal(peers, "Was refused by", link, reason);
+    peers->core->stats.links_refused++;
+    close_link(peers, link);
+}
+
+/* Messages that may come before a link is ready, each in its state only. */
+static void handshake_message(struct peers *peers, struct link *link, const struct wire_msg *msg,
+                              struct peers_news *news) {
+    if (msg->kind == WIRE_HELLO && link->state == LINK_AWAIT_HELLO)
+        on_hello(peers, link, &msg->hello);
+    else if (msg->kind == WIRE_CHALLENGE && link->state == LINK_AWAIT_CHALLENGE)
+        on_challenge(peers, link, &msg->hello);
+    else if (msg->kind == WIRE_PROOF && link->state == LINK_AWAIT_PROOF)
+        on_proof(peers, link, msg->proof.proof, news);
+    else if (msg->kind == WIRE_WELCOME && link->state == LINK_AWAIT_WELCOME)
+        on_welcome(peers, link, msg->welcome.seen_host, news);
+    else if (msg->kind == WIRE_REFUSE)
+        on_refuse(peers, link, msg->refuse.text);
+    else
+        peers_drop(peers, link, "its handshake is out of order");
+}
+
+bool peers_message(struct peers *peers, struct link *link, const struct wire_msg *msg,
+                   struct peers_news *news) {
+    link->heard_us = now_us(peers);
+    bool ready = link->state == LINK_READY;
+    if (ready) {
+        peers->peers[link->member].heard_us = now_us(peers);
+        if (msg->kind == WIRE_PING) {
+            struct wire_msg pong = {.kind = WIRE_PONG};
+            say_on(peers, link, &pong);
+            return true;
+        }
+        if (msg->kind == WIRE_PONG)
+            return true;
+        if (msg->kind > WIRE_REFUSE)
+            return false;
+    }
+    handshake_message(peers, link, msg, news);
+    return true;
+}
+
+/* ---- time ----------------------------------------------------------------------------------------- */
+
+static void tend_link(struct peers *peers, struct link *link) {
+    uint64_t patience = (uint64_t)peers->core->conf.failure_timeout_ms * 1000;
+    uint64_t silent = now_us(peers) - link->heard_us;
+    if (silent >= patience) {
+        effects_log(peers->core->effects, LOG_NOTICE, "The link to %s has been silent for %llu ms",
+                    link->host, (unsigned long long)(silent / 1000));
+        close_link(peers, link);
+        return;
+    }
+    uint64_t idle = now_us(peers) - (link->sent_us > link->heard_us ? link->heard_us : link->sent_us);
+    if (link->state == LINK_READY && idle >= patience / 4 &&
+        now_us(peers) - link->sent_us >= patience / 8) {
+        struct wire_msg ping = {.kind = WIRE_PING};
+        say_on(peers, link, &ping);
+    }
+}
+
+void peers_tick(struct peers *peers) {
+    if (peers->started_us == 0)
+        peers->started_us = now_us(peers) + 1;
+    grow(peers);
+    struct link *link, *next;
+    HASH_ITER(hh, peers->links, link, next) tend_link(peers, link);
+    dial_members(peers);
+    dial_seeds(peers);
+}
+
+bool peers_met_enough(const struct peers *peers) {
+    uint32_t met = 0, others = 0;
+    for (uint32_t i = 0; i < peers->seed_count; i++) {
+        met += peers->seeds[i].met;
+        others += peers->seeds[i].met && !peers->seeds[i].is_self;
+    }
+    bool waited = peers->started_us > 0 && now_us(peers) >= peers->started_us + MEET_PATIENCE_US;
+    return met == peers->seed_count || (others > 0 && waited);
+}
+
+void peers_check(const struct peers *peers) {
+    for (const struct link *link = peers->links; link != NULL; link = link->hh.next) {
+        if (link->state != LINK_READY)
+            continue;
+        assert(link->member != MEMBER_SELF && link->member < peers->peer_count);
+        const struct peer *peer = &peers->peers[link->member];
+        assert((link->outgoing ? peer->outgoing : peer->incoming) == link);
+    }
+    for (uint16_t i = 0; i < peers->peer_count; i++) {
+        const struct peer *peer = &peers->peers[i];
+        assert(peer->outgoing == NULL || peer->outgoing->state == LINK_READY);
+        assert(peer->incoming == NULL || peer->incoming->state == LINK_READY);
+    }
+}

@@ -1,0 +1,148 @@
+/* Peers: dialling, links and their handshakes, and who can be reached right now.
+ *
+ * Each node dials one outgoing link to every other member; frames for a member go over that link, or over one that the
+ * member dialled if ours is not up. A broken link is noticed at once, a silent one is pinged and
+ * dropped after failure-timeout; both are redialled for ever with a bounded, jittered pause. Seeds are dialled until they have been
+ * met, and again whenever the member met there is out of reach.
+ */
+#ifndef RD_REPLICATION_PEERS_H
+#define RD_REPLICATION_PEERS_H
+
+#include "replication/handshake.h"
+#include "replication/member.h"
+
+#include <uthash.h>
+
+enum link_state {
+    LINK_AWAIT_HELLO,     /* incoming, nothing heard yet */
+    LINK_AWAIT_CHALLENGE, /* outgoing, HELLO sent */
+    LINK_AWAIT_PROOF,     /* incoming, CHALLENGE sent */
+    LINK_AWAIT_WELCOME,   /* outgoing, PROOF sent */
+    LINK_READY
+};
+
+struct link {
+    uint64_t id; /* the driver's */
+    enum link_state state;
+    bool outgoing;
+    uint16_t member;   /* MEMBER_NONE until the peer has proven who it is */
+    uint32_t seed;     /* outgoing: the seed it was dialled for, or NO_SEED */
+    uint64_t since_us; /* when it came up */
+    uint64_t heard_us, sent_us;
+    struct handshake_facts mine, theirs;
+    char host[NODE_HOST_BYTES]; /* the peer's numeric address */
+    UT_hash_handle hh;
+};
+
+#define NO_SEED UINT32_MAX
+
+/* A dial in progress or to be made, of a member or a seed. */
+struct dialler {
+    uint64_t dial;     /* 0: none in progress */
+    uint64_t since_us; /* when it was begun */
+    uint64_t next_us;  /* not before */
+    uint64_t pause_us; /* doubled with each failure */
+};
+
+struct peer { /* by member index */
+    struct link *outgoing, *incoming; /* ready ones; NULL: none */
+    struct dialler dialler;
+    uint64_t lost_us; /* when the last ready link went; 0: it never had one */
+    bool lost;        /* a ready link went, and peers_take_lost has not said so yet */
+    uint64_t heard_us;
+    uint64_t slow_until_us; /* it left a request without an answer: others are preferred till then */
+};
+
+struct seed {
+    struct node_address address;
+    struct dialler dialler;
+    bool met;        /* some node has proven itself there, or it is this node */
+    bool is_self;
+    uint16_t member; /* whom; MEMBER_NONE */
+};
+
+struct peers {
+    struct core *core;       /* borrowed */
+    struct members *members; /* borrowed */
+    const struct certificate *birth; /* borrowed; NULL while unborn: set by node */
+    struct link *links;      /* hash by id, owned */
+    struct peer *peers;      /* owned, by member index, grown with the members */
+    uint16_t peer_count;
+    struct seed *seeds; /* owned */
+    uint32_t seed_count;
+    uint64_t next_dial;
+    uint64_t started_us;
+    char last_refusal[HANDSHAKE_REASON_BYTES + NODE_HOST_BYTES]; /* said once, not at each redial */
+};
+
+/* What a step changed for those above. */
+enum peers_change {
+    PEERS_SAME,
+    PEERS_READY /* a link of `member` has become ready */
+};
+
+struct peers_news {
+    enum peers_change change;
+    uint16_t member;
+    uint64_t link;
+};
+
+/* Starts with the configuration's seeds (copied). Borrows core and members for its life. Error: RD_ENOMEM. */
+enum rd_err peers_init(struct peers *peers, struct core *core, struct members *members,
+                       const struct node_address *seeds, size_t seed_count);
+
+/* Frees all. */
+void peers_free(struct peers *peers);
+
+/* Dials, pings, drops silent links; to be called about each PEERS_TICK_US. */
+void peers_tick(struct peers *peers);
+#define PEERS_TICK_US 50000
+
+/* Driver events. */
+void peers_link_up(struct peers *peers, uint64_t link, uint64_t dial, const char *host);
+void peers_link_down(struct peers *peers, uint64_t link);
+void peers_dial_failed(struct peers *peers, uint64_t dial);
+
+/* The link `id`, or NULL if it has been closed from this side in the meantime. */
+struct link *peers_link(struct peers *peers, uint64_t id);
+
+/* A handshake message, PING or PONG. Returns false if `msg` is none of those; then, and only on a ready link, it is for others. */
+bool peers_message(struct peers *peers, struct link *link, const struct wire_msg *msg,
+                   struct peers_news *news);
+
+/* A member that has lost a ready link since it was last named here, so that what was asked of it over that link may never be answered;
+ * MEMBER_NONE: no more. To be asked after each call that can end links. */
+uint16_t peers_take_lost(struct peers *peers);
+
+/* Says REFUSE with `reason` over `link`, logs it, and closes. `link` is gone afterwards. */
+void peers_refuse(struct peers *peers, struct link *link, const char *reason);
+
+/* Drops a link whose peer sent what cannot be understood; logs it. `link` is gone afterwards. */
+void peers_drop(struct peers *peers, struct link *link, const char *reason);
+
+/* True if a frame can be sent to `member` right now (never for the node itself). */
+bool peers_reachable(const struct peers *peers, uint16_t member);
+
+/* True if `member` is reachable and has not left a request without an answer lately. */
+bool peers_prompt(const struct peers *peers, uint16_t member);
+
+/* Notes that `member` left a request without an answer. */
+void peers_slow(struct peers *peers, uint16_t member);
+
+/* Sends `frame` to `member` if it is reachable; says whether it was. */
+bool peers_send(struct peers *peers, uint16_t member, struct blob *frame);
+
+/* Encodes and sends. False also if memory is out: the frame is lost as any frame may be. */
+bool peers_say(struct peers *peers, uint16_t member, const struct wire_msg *msg);
+
+/* True once every seed has been met, or one other node has and 10 s have passed; at once without seeds. */
+bool peers_met_enough(const struct peers *peers);
+
+/* How many members are reachable, and one of them at random (MEMBER_NONE if there is none). */
+uint16_t peers_reachable_count(const struct peers *peers);
+uint16_t peers_random(struct peers *peers);
+
+/* Asserts the invariants. */
+void peers_check(const struct peers *peers);
+
+#endif

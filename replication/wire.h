@@ -1,0 +1,153 @@
+/* What peers say to each other: RESP arrays of bulk strings, a name and its fields, readable with redis-cli.
+ *
+ * One table gives names, fields, encoder and decoder. Numbers are decimal text, ids and objects are bytes.
+ * A decoded message borrows the bytes of its frame. An unknown name, a wrong number of fields or a field that is no number is
+ * RD_EPROTO; the caller logs it and drops the link. What the fields mean is checked by whoever handles the message.
+ */
+#ifndef RD_REPLICATION_WIRE_H
+#define RD_REPLICATION_WIRE_H
+
+#include "base/blob.h"
+#include "base/err.h"
+#include "resp/slice.h"
+
+enum wire_kind {
+    /* the handshake: dialler HELLO, acceptor CHALLENGE, dialler PROOF, acceptor WELCOME; REFUSE at any point */
+    WIRE_HELLO,
+    WIRE_CHALLENGE,
+    WIRE_PROOF,
+    WIRE_WELCOME,
+    WIRE_REFUSE,
+    /* is anybody there */
+    WIRE_PING,
+    WIRE_PONG,
+    /* membership (Dynamo 4.8) */
+    WIRE_GOSSIP,
+    WIRE_DIGEST,
+    WIRE_ENTRIES,
+    /* the birth of a cluster */
+    WIRE_BIRTH_ASK,
+    WIRE_BIRTH_YES,
+    WIRE_BIRTH_NO,
+    WIRE_BIRTH_RELEASE,
+    WIRE_BORN,
+    /* requests (Dynamo 4.5) */
+    WIRE_READ,
+    WIRE_READ_ANSWER,
+    WIRE_WRITE,
+    WIRE_WRITE_ANSWER,
+    WIRE_FORWARD,
+    WIRE_FORWARD_ANSWER,
+    WIRE_COUNT,
+    WIRE_COUNT_ANSWER,
+    WIRE_KINDS
+};
+
+/* HELLO and CHALLENGE: who speaks, and what must be equal in one cluster. */
+struct wire_hello {
+    uint64_t protocol;
+    struct resp_slice cluster_name;
+    struct resp_slice node;    /* node id */
+    struct resp_slice nonce;   /* 16 fresh random bytes */
+    struct resp_slice cluster; /* cluster id; empty: not born */
+    uint64_t n, partitions, partitioner, conflict_resolution;
+    struct resp_slice proof; /* HELLO: empty */
+};
+
+/* FORWARD flags. */
+#define WIRE_FORWARD_DELETE 1u
+#define WIRE_FORWARD_WITH_CONTEXT 2u
+#define WIRE_FORWARD_HAS_CONTEXT 4u
+
+struct wire_msg {
+    enum wire_kind kind;
+    union {
+        struct wire_hello hello; /* HELLO, CHALLENGE */
+        struct {
+            struct resp_slice proof;
+        } proof;
+        struct {
+            struct resp_slice seen_host; /* the dialler's address as the acceptor sees it */
+        } welcome;
+        struct {
+            struct resp_slice text; /* one sentence for the log */
+        } refuse;
+        struct {
+            uint64_t hash; /* of all member entries: equal means nothing to say */
+        } gossip;
+        struct {
+            struct resp_slice lines; /* packed (node id, generation, version) */
+        } digest;
+        struct {
+            struct resp_slice entries; /* packed member entries */
+            struct resp_slice wanted;  /* packed node ids whose entries the sender wants */
+        } entries;
+        struct {
+            struct resp_slice view; /* packed node ids, sorted */
+            uint64_t finish;        /* 1: an earlier proposal that was interrupted is to be finished */
+        } birth_ask;
+        struct {
+            uint64_t view; /* hash of the view that is answered or released */
+        } birth;
+        struct {
+            struct resp_slice certificate;
+        } born;
+        struct {
+            uint64_t id; /* request, given back in the answer */
+            struct resp_slice key;
+        } read;
+        struct {
+            uint64_t id;
+            uint64_t err; /* enum rd_err; RD_OK or RD_ENOTFOUND are good answers */
+            struct resp_slice object; /* empty unless RD_OK */
+        } read_answer;
+        struct {
+            uint64_t id; /* 0: no answer is wanted (a repair) */
+            uint64_t round;
+            struct resp_slice key;
+            struct resp_slice object;
+        } write;
+        struct {
+            uint64_t id;
+            uint64_t round;
+            uint64_t err;
+            uint64_t uncovered;       /* siblings that the replica keeps beside what was sent */
+            struct resp_slice object; /* the replica's whole object if uncovered > 0 */
+        } write_answer;
+        struct {
+            uint64_t id;
+            uint64_t flags;
+            uint64_t w;
+            uint64_t expires_ms;
+            struct resp_slice key, value, context;
+        } forward;
+        struct {
+            uint64_t id;
+            uint64_t err;
+            uint64_t handled; /* 0: the request was turned away before anything was done */
+            uint64_t existed;
+            struct resp_slice text, context;
+        } forward_answer;
+        struct {
+            uint64_t id;
+        } count;
+        struct {
+            uint64_t id;
+            uint64_t number;
+        } count_answer;
+    };
+};
+
+/* The longest frame a peer may send before it has proven itself. */
+#define WIRE_MAX_HANDSHAKE_BYTES 65536
+
+/* Encodes `msg` into a new frame, to be released with blob_unref. Errors: RD_ENOMEM, RD_ETOOBIG. */
+enum rd_err wire_encode(const struct wire_msg *msg, struct blob **out);
+
+/* Decodes the arguments of one frame into `*out`, which borrows them. Error: RD_EPROTO. */
+enum rd_err wire_decode(const struct resp_slice *argv, size_t argc, struct wire_msg *out);
+
+/* The name of a kind, such as "READ-ANSWER"; static storage. */
+const char *wire_name(enum wire_kind kind);
+
+#endif
