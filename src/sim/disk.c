@@ -1,0 +1,109 @@
+/* sim/disk: see disk.h.
+ *
+ * The store is always held: a completion waits in it until its time has come, then exactly one is released. So a commit is not durable
+ * before its completion, and the crash of disk_crash may take it back until then.
+ */
+#include "sim/disk.h"
+
+#include <assert.h>
+
+#include "sim/mem.h"
+
+void disk_init(struct disk *disk, struct queue *queue, const struct disk_conf *conf, uint32_t node,
+               uint64_t seed) {
+    *disk = (struct disk){.queue = queue, .conf = conf, .node = node};
+    prng_seed(&disk->prng, seed);
+    mem_must(store_mem_new(&disk->store));
+    store_mem_hold(disk->store, true);
+}
+
+void disk_free(struct disk *disk) {
+    if (disk->store != NULL) {
+        store_close(&disk->store);
+    }
+}
+
+void disk_attach(struct disk *disk, uint64_t life) {
+    disk->life = life;
+    disk->busy_until_us = 0;
+}
+
+/* One piece of work begins when the one before it has ended. */
+static void schedule(struct disk *disk, uint64_t now_us, uint64_t min_us, uint64_t mean_us) {
+    uint64_t takes_us = min_us + prng_below(&disk->prng, 2 * mean_us + 1);
+    if (disk->conf->stall_ppm > 0 && prng_below(&disk->prng, 1000000) < disk->conf->stall_ppm) {
+        takes_us += prng_below(&disk->prng, disk->conf->stall_us + 1);
+    }
+    uint64_t from_us = disk->busy_until_us > now_us ? disk->busy_until_us : now_us;
+    disk->busy_until_us = from_us + takes_us;
+    queue_push(disk->queue, &(struct sim_event){.at_us = disk->busy_until_us,
+                                                .kind = DISK_FINISHED,
+                                                .node = disk->node,
+                                                .life = disk->life});
+}
+
+static struct store_key key_of(const struct row_key *at) {
+    return (struct store_key){.space = (enum store_space)at->space,
+                              .slot = at->slot,
+                              .key = at->key->bytes,
+                              .key_len = at->key->len};
+}
+
+void disk_get(struct disk *disk, const struct effect *effect, uint64_t now_us) {
+    struct store_key at = key_of(&effect->store_get.at);
+    store_get(disk->store, &at, effect->store_get.token);
+    schedule(disk, now_us, disk->conf->get_min_us, disk->conf->get_mean_us);
+}
+
+void disk_put(struct disk *disk, const struct effect *effect) {
+    struct store_put put = {.at = key_of(&effect->store_put.at),
+                            .value = effect->store_put.value,
+                            .old_digest = effect->store_put.old_digest,
+                            .new_digest = effect->store_put.new_digest,
+                            .due_ms = effect->store_put.due_ms,
+                            .was_live = effect->store_put.was_live,
+                            .is_live = effect->store_put.is_live};
+    mem_must(store_put(disk->store, &put));
+}
+
+void disk_commit(struct disk *disk, uint64_t token, uint64_t now_us) {
+    disk->commits++;
+    store_commit(disk->store, token);
+    schedule(disk, now_us, disk->conf->commit_min_us, disk->conf->commit_mean_us);
+}
+
+static void on_get(void *arg, uint64_t token, enum rd_err err, struct blob *value) {
+    struct disk_completion *completion = arg;
+    *completion = (struct disk_completion){.token = token, .err = err, .value = blob_ref(value)};
+}
+
+static void on_commit(void *arg, uint64_t token, enum rd_err err) {
+    struct disk_completion *completion = arg;
+    *completion = (struct disk_completion){.is_commit = true, .token = token, .err = err};
+}
+
+static void on_scan(void *arg, uint64_t token, enum rd_err err, const struct store_row *rows,
+                    size_t count, bool end) {
+    (void)arg, (void)token, (void)err, (void)rows, (void)count, (void)end;
+    assert(!"nobody scans");
+}
+
+struct disk_completion disk_arrive(struct disk *disk) {
+    static const struct store_handler handler = {on_get, on_commit, on_scan};
+    struct disk_completion completion = {0};
+    store_mem_release(disk->store, 1);
+    size_t delivered = store_poll(disk->store, &handler, &completion, 1);
+    assert(delivered == 1);
+    (void)delivered;
+    return completion;
+}
+
+void disk_crash(struct disk *disk, enum disk_crash how) {
+    size_t keep = SIZE_MAX;
+    if (how == DISK_KEEPS_NONE) {
+        keep = 0;
+    } else if (how == DISK_KEEPS_SOME) {
+        keep = (size_t)prng_below(&disk->prng, store_mem_unsynced(disk->store) + 1);
+    }
+    store_mem_crash(disk->store, keep);
+}
