@@ -2,6 +2,7 @@
 
 noinst_LTLIBRARIES += base/libbase.la
 base_libbase_la_SOURCES = \
+	base/arena.c base/arena.h \
 	base/blob.c base/blob.h \
 	base/buf.c base/buf.h \
 	base/err.c base/err.h \
@@ -9,6 +10,24 @@ base_libbase_la_SOURCES = \
 	base/prng.c base/prng.h \
 	base/text.c base/text.h
 
-check_PROGRAMS += tests/unit/check_blob
+check_PROGRAMS += \
+	tests/unit/check_arena \
+	tests/unit/check_blob \
+	tests/unit/check_buf \
+	tests/unit/check_err \
+	tests/unit/check_hash \
+	tests/unit/check_prng \
+	tests/unit/check_text \
+	tests/unit/check_text_glob
+
+tests_unit_check_arena_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
+tests_unit_check_arena_LDFLAGS = $(OOM_LDFLAGS)
 tests_unit_check_blob_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
 tests_unit_check_blob_LDFLAGS = $(OOM_LDFLAGS)
+tests_unit_check_buf_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
+tests_unit_check_buf_LDFLAGS = $(OOM_LDFLAGS)
+tests_unit_check_err_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
+tests_unit_check_hash_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
+tests_unit_check_prng_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
+tests_unit_check_text_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
+tests_unit_check_text_glob_LDADD = $(TEST_LIBS) $(UP_TO_BASE)

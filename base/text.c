@@ -230,29 +230,32 @@ static char fold(const struct glob *glob, char c) {
 }
 
 /* Matches `c` against the set that begins behind '[' at *at, and moves *at behind its ']'. A set that is
- * not closed ends with the pattern. */
+ * not closed ends with the pattern. Redis's corners: an escape begins no range, a range may run backwards,
+ * and its end may be any character, also ']' or a backslash. */
 static int match_set(const struct glob *glob, size_t *at, char c) {
     const char *p = glob->pattern;
     size_t i = *at;
     int negated = i < glob->len && p[i] == '^';
     int found = 0;
+    unsigned char wanted = (unsigned char)fold(glob, c);
     i += (size_t)negated;
     while (i < glob->len && p[i] != ']') {
-        if (p[i] == '\\' && i + 1 < glob->len) {
-            i++;
-        }
-        unsigned char low = (unsigned char)fold(glob, p[i]);
-        unsigned char high = low;
-        if (i + 2 < glob->len && p[i + 1] == '-' && p[i + 2] != ']') {
+        size_t left = glob->len - i;
+        unsigned char first;
+        unsigned char last;
+        if (p[i] == '\\' && left >= 2) {
+            first = last = (unsigned char)fold(glob, p[i + 1]);
             i += 2;
-            if (p[i] == '\\' && i + 1 < glob->len) {
-                i++;
-            }
-            high = (unsigned char)fold(glob, p[i]);
+        } else if (left >= 3 && p[i + 1] == '-') {
+            first = (unsigned char)fold(glob, p[i]);
+            last = (unsigned char)fold(glob, p[i + 2]);
+            i += 3;
+        } else {
+            first = last = (unsigned char)fold(glob, p[i]);
+            i += 1;
         }
-        unsigned char folded = (unsigned char)fold(glob, c);
-        found |= low <= high ? low <= folded && folded <= high : high <= folded && folded <= low;
-        i++;
+        found |=
+            first <= last ? first <= wanted && wanted <= last : last <= wanted && wanted <= first;
     }
     *at = i < glob->len ? i + 1 : i;
     return found != negated;
