@@ -373,7 +373,9 @@ void store_mem_sync(struct store *store, size_t count) {
         undo_free(mem->undo[i]);
     }
     mem->undo_count -= count;
-    memmove(mem->undo, mem->undo + count, mem->undo_count * sizeof(struct undo *));
+    if (count > 0) { /* else there may be no array yet */
+        memmove(mem->undo, mem->undo + count, mem->undo_count * sizeof(struct undo *));
+    }
     mem->durable += count;
 }
 
