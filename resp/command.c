@@ -1,16 +1,19 @@
 /* The reader of requests. See resp/command.h.
  *
- * It understands the bytes of one command from its start (offset 0) on and remembers how far it came:
+ * It understands the bytes of one command from its start (offset 0) on and remembers how far it
+ * came:
  *
  *     START --"*n"--> HEAD --"$len"--> BODY --bytes CR LF--> HEAD ... --last argument--> DONE
  *       '------------- an inline line, "*0", "*-1" -------------------------------------> DONE
  *
  * Invariants:
  * 1. All below `pos` is understood and never looked at again; no line end lies in [pos, scanned).
- * 2. Between calls offsets are kept, no pointers: the arguments of a multibulk become pointers only when the command
- *    is whole. (An inline line is understood in one go.)
- * 3. In HEAD and BODY args_left > 0. In BODY bulk_bytes is within all limits that held when its line was read.
- * 4. The state changes only behind what can fail, so RD_ENOMEM leaves it where the call may be repeated.
+ * 2. Between calls offsets are kept, no pointers: the arguments of a multibulk become pointers only
+ *    when the command is whole. (An inline line is understood in one go.)
+ * 3. In HEAD and BODY args_left > 0. In BODY bulk_bytes is within all limits that held when its
+ *    line was read.
+ * 4. The state changes only behind what can fail, so RD_ENOMEM leaves it where the call may be
+ *    repeated.
  */
 #include "resp/command.h"
 
@@ -98,8 +101,8 @@ static enum rd_err fail_marker(struct resp_command_reader *r, char expected, uin
     return fail(r, RD_EPROTO, sentence);
 }
 
-/* The number in the line at pos, behind its marker, when the line is short, whole and plain, as nearly all are:
- * returns the length of the whole line with CR LF. Else returns 0. */
+/* The number in the line at pos, behind its marker, when the line is short, whole and plain, as
+ * nearly all are: returns the length of the whole line with CR LF. Else returns 0. */
 static size_t read_short_number(const uint8_t *line, size_t len, int64_t *out) {
     size_t i = 1;
     uint32_t value = 0;
@@ -107,24 +110,26 @@ static size_t read_short_number(const uint8_t *line, size_t len, int64_t *out) {
         value = value * 10 + (uint32_t)(line[i] - '0');
         i++;
     }
-    if (i == 1 || i + 1 >= len || line[i] != '\r' || line[i + 1] != '\n' || (line[1] == '0' && i > 2)) {
+    if (i == 1 || i + 1 >= len || line[i] != '\r' || line[i + 1] != '\n' ||
+        (line[1] == '0' && i > 2)) {
         return 0;
     }
     *out = value;
     return i + 2;
 }
 
-/* Reads the number of the line at pos; `*next` is the offset behind its CR LF. RD_EPROTO (no sentence yet): it is
- * none. RD_ETOOBIG (no sentence yet): the line is too long. */
-static enum rd_err read_number(struct resp_command_reader *r, const uint8_t *data, size_t len, int64_t *out,
-                               size_t *next) {
+/* Reads the number of the line at pos; `*next` is the offset behind its CR LF. RD_EPROTO (no
+ * sentence yet): it is none. RD_ETOOBIG (no sentence yet): the line is too long. */
+static enum rd_err read_number(struct resp_command_reader *r, const uint8_t *data, size_t len,
+                               int64_t *out, size_t *next) {
     size_t short_line = read_short_number(data + r->pos, len - r->pos, out);
     if (short_line > 0) {
         *next = r->pos + short_line;
         return RD_OK;
     }
     size_t end = 0;
-    enum rd_err err = resp_scan_for('\r', data, len, r->pos, r->limits->max_inline_bytes, &r->scanned, &end);
+    enum rd_err err =
+        resp_scan_for('\r', data, len, r->pos, r->limits->max_inline_bytes, &r->scanned, &end);
     if (err != RD_OK) {
         return err;
     }
@@ -192,7 +197,8 @@ static enum rd_err read_head(struct resp_command_reader *r, const uint8_t *data,
     if (!r->authenticated && (uint64_t)bytes > limits->max_unauth_bulk_bytes) {
         return fail(r, RD_ETOOBIG, "unauthenticated bulk length");
     }
-    if (limits->max_command_bytes < next + 2 || (uint64_t)bytes > limits->max_command_bytes - next - 2) {
+    if (limits->max_command_bytes < next + 2 ||
+        (uint64_t)bytes > limits->max_command_bytes - next - 2) {
         return fail(r, RD_ETOOBIG, "too big request");
     }
     r->pos = next;
@@ -237,7 +243,8 @@ static enum rd_err read_args(struct resp_command_reader *r, const uint8_t *data,
 /* START: reads an inline command. */
 static enum rd_err read_inline(struct resp_command_reader *r, const uint8_t *data, size_t len) {
     size_t end = 0;
-    enum rd_err err = resp_scan_for('\n', data, len, 0, r->limits->max_inline_bytes, &r->scanned, &end);
+    enum rd_err err =
+        resp_scan_for('\n', data, len, 0, r->limits->max_inline_bytes, &r->scanned, &end);
     if (err == RD_ETOOBIG) {
         return fail(r, err, "too big inline request");
     }

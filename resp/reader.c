@@ -1,12 +1,14 @@
 /* The reader of values. See resp/reader.h.
  *
- * Values are appended in the order of the wire. An aggregate with children is pushed on `open` and popped when its
- * last child is complete; its span is known then. The tree is whole when nothing is open. No recursion, so depth costs
- * nothing but its slot.
+ * Values are appended in the order of the wire. An aggregate with children is pushed on `open` and
+ * popped when its last child is complete; its span is known then. The tree is whole when nothing is
+ * open. No recursion, so depth costs nothing but its slot.
  *
  * Invariants:
- * 1. `pos` is the start of a value that is not in `values` yet; all below is understood and never looked at again.
- * 2. Between calls offsets are kept, no pointers: text becomes pointers only when the tree is whole.
+ * 1. `pos` is the start of a value that is not in `values` yet; all below is understood and never
+ *    looked at again.
+ * 2. Between calls offsets are kept, no pointers: text becomes pointers only when the tree is
+ *    whole.
  * 3. Every entry of `open` has left > 0, and values[open[i].value] is an aggregate.
  * 4. Nothing changes before what can fail for want of memory, so RD_ENOMEM may be retried.
  */
@@ -68,7 +70,8 @@ static enum rd_err fail(struct resp_reader *r, enum rd_err err, const char *sent
     return err;
 }
 
-/* Appends a value that ends at offset `next`, and counts it as a child of the innermost open aggregate. */
+/* Appends a value that ends at offset `next`, and counts it as a child of the innermost open
+ * aggregate. */
 static enum rd_err push(struct resp_reader *r, const struct resp_value *value, size_t next) {
     if (r->values_count >= r->limits->max_values) {
         return fail(r, RD_ETOOBIG, "too many values");
@@ -101,9 +104,10 @@ static void close_complete(struct resp_reader *r) {
     }
 }
 
-/* Finds the line at pos: `*line` is what lies between the marker and CR LF, `*next` the offset behind them. */
-static enum rd_err find_line(struct resp_reader *r, const uint8_t *data, size_t len, struct resp_slice *line,
-                             size_t *next) {
+/* Finds the line at pos: `*line` is what lies between the marker and CR LF, `*next` the offset
+ * behind them. */
+static enum rd_err find_line(struct resp_reader *r, const uint8_t *data, size_t len,
+                             struct resp_slice *line, size_t *next) {
     size_t end = 0;
     size_t max = r->limits->max_line_bytes;
     max += max < SIZE_MAX; /* the marker */
@@ -179,7 +183,8 @@ static bool is_decimal(struct resp_slice text) {
 /* strtod depends on the locale, which our programs leave at "C". */
 static bool parse_double(struct resp_slice text, double *out) {
     char copy[MAX_DOUBLE_BYTES + 1];
-    bool special = is_text(text, "inf") || is_text(text, "-inf") || is_text(text, "nan") || is_text(text, "-nan");
+    bool special = is_text(text, "inf") || is_text(text, "-inf") || is_text(text, "nan") ||
+                   is_text(text, "-nan");
     if (text.len > MAX_DOUBLE_BYTES || (!special && !is_decimal(text))) {
         return false;
     }
@@ -229,8 +234,8 @@ static enum rd_err read_line_value(struct resp_reader *r, const uint8_t *data, s
 }
 
 /* Reads the line of a length or count at pos. -1 is said only by the nulls of RESP2. */
-static enum rd_err read_length(struct resp_reader *r, const uint8_t *data, size_t len, bool nullable, int64_t *out,
-                               size_t *next) {
+static enum rd_err read_length(struct resp_reader *r, const uint8_t *data, size_t len,
+                               bool nullable, int64_t *out, size_t *next) {
     struct resp_slice line = {NULL, 0};
     int64_t length = 0;
     enum rd_err err = find_line(r, data, len, &line, next);
@@ -240,7 +245,8 @@ static enum rd_err read_length(struct resp_reader *r, const uint8_t *data, size_
     if (is_text(line, "?")) {
         return fail(r, RD_EPROTO, "streamed types are not supported");
     }
-    if (text_i64((const char *)line.data, line.len, &length) != RD_OK || length < (nullable ? -1 : 0)) {
+    if (text_i64((const char *)line.data, line.len, &length) != RD_OK ||
+        length < (nullable ? -1 : 0)) {
         return fail(r, RD_EPROTO, "an invalid length");
     }
     *out = length;
@@ -290,7 +296,8 @@ static enum rd_err read_aggregate(struct resp_reader *r, const uint8_t *data, si
                                   struct resp_value *value) {
     int64_t length = 0;
     size_t next = 0;
-    uint32_t max_depth = r->limits->max_depth < RESP_MAX_DEPTH ? r->limits->max_depth : RESP_MAX_DEPTH;
+    uint32_t max_depth =
+        r->limits->max_depth < RESP_MAX_DEPTH ? r->limits->max_depth : RESP_MAX_DEPTH;
     if (r->depth >= max_depth) {
         return fail(r, RD_ETOOBIG, "nested too deep");
     }
@@ -309,7 +316,8 @@ static enum rd_err read_aggregate(struct resp_reader *r, const uint8_t *data, si
         return fail(r, RD_ETOOBIG, "too many values");
     }
     bool pairs = value->type == RESP_MAP || value->type == RESP_ATTRIBUTE;
-    uint64_t children = (uint64_t)length * (pairs ? 2 : 1) + (value->type == RESP_ATTRIBUTE ? 1 : 0);
+    uint64_t children =
+        (uint64_t)length * (pairs ? 2 : 1) + (value->type == RESP_ATTRIBUTE ? 1 : 0);
     if (children >= r->limits->max_values - r->values_count) {
         return fail(r, RD_ETOOBIG, "too many values");
     }
@@ -330,9 +338,11 @@ static enum rd_err read_value(struct resp_reader *r, const uint8_t *data, size_t
     const char *known = marker == '\0' ? NULL : strchr(markers, marker);
     if (known == NULL) {
         bool streamed = marker == ';' || marker == '.';
-        return fail(r, RD_EPROTO, streamed ? "streamed types are not supported" : "an unknown type");
+        return fail(r, RD_EPROTO,
+                    streamed ? "streamed types are not supported" : "an unknown type");
     }
-    struct resp_value value = {.type = (uint8_t)(known - markers), .marker = (char)marker, .span = 1};
+    struct resp_value value = {
+        .type = (uint8_t)(known - markers), .marker = (char)marker, .span = 1};
     switch (value.type) {
     case RESP_BULK:
     case RESP_BULK_ERROR:
@@ -364,8 +374,8 @@ static bool has_text(const struct resp_value *value) {
     }
 }
 
-enum rd_err resp_reader_read(struct resp_reader *reader, const uint8_t *data, size_t len, size_t *consumed,
-                             const struct resp_value **root) {
+enum rd_err resp_reader_read(struct resp_reader *reader, const uint8_t *data, size_t len,
+                             size_t *consumed, const struct resp_value **root) {
     if (reader->failed != RD_OK) {
         return reader->failed;
     }

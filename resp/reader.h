@@ -1,17 +1,19 @@
 /* The reader of values: everything that RESP2 and RESP3 can say, as a tree.
  *
- * For those who talk to a server: tests, tools, the simulator. (Requests are read by resp/command.h.) It is
- * used like the command reader: the caller keeps the bytes and offers all that it has not consumed; the
- * bytes may move between calls, none is scanned twice, and the result does not depend on how they were cut.
+ * For those who talk to a server: tests, tools, the simulator. (Requests are read by
+ * resp/command.h.) It is used like the command reader: the caller keeps the bytes and offers all
+ * that it has not consumed; the bytes may move between calls, none is scanned twice, and the result
+ * does not depend on how they were cut.
  *
- * A tree is an array of values in the order of the wire. The children of `v` begin at v + 1, and the value
- * behind v with all that is in it is v + v->span:
+ * A tree is an array of values in the order of the wire. The children of `v` begin at v + 1, and
+ * the value behind v with all that is in it is v + v->span:
  *
  *     const struct resp_value *child = v + 1;
  *     for (uint32_t i = 0; i < v->count; i++, child += child->span) { use child }
  *
- * Text is borrowed from the caller's bytes. Memory is bounded by the bytes that have arrived (about 30 times,
- * for a flood of the smallest values) and by max_values; a count that is only claimed allocates nothing.
+ * Text is borrowed from the caller's bytes. Memory is bounded by the bytes that have arrived (about
+ * 30 times, for a flood of the smallest values) and by max_values; a count that is only claimed
+ * allocates nothing.
  */
 #ifndef RD_RESP_READER_H
 #define RD_RESP_READER_H
@@ -37,7 +39,7 @@ enum resp_type {
     RESP_VERBATIM,   /* =len                 text without prefix; format        */
     RESP_MAP,        /* %n                   count = 2n children, key then value */
     RESP_SET,        /* ~n                   count children                     */
-    RESP_ATTRIBUTE,  /* |n                   count = 2n + 1 children: the pairs, then the value they annotate */
+    RESP_ATTRIBUTE,  /* |n                   count = 2n + 1: the pairs, then what they annotate */
     RESP_PUSH        /* >n                   count children; at the top only    */
 };
 
@@ -71,10 +73,10 @@ void resp_reader_limits_default(struct resp_reader_limits *out);
 /* A reader of one stream. All fields are private to resp/reader.c. */
 struct resp_reader {
     const struct resp_reader_limits *limits; /* borrowed */
-    struct resp_value *values;               /* owned; text is relative to the start until the tree is whole */
+    struct resp_value *values; /* owned; text is relative to the start until the tree is whole */
     uint32_t values_cap;
     uint32_t values_count;
-    uint32_t depth;                       /* aggregates that are open */
+    uint32_t depth; /* aggregates that are open */
     struct {
         uint32_t value; /* index in values */
         uint32_t left;  /* children still to come */
@@ -88,37 +90,42 @@ struct resp_reader {
     const char *error;  /* static text */
 };
 
-/* Makes `reader` ready for a new stream, allocating nothing. Borrows `limits` for the reader's life. */
+/* Makes `reader` ready for a new stream, allocating nothing. Borrows `limits` for the reader's
+ * life. */
 void resp_reader_init(struct resp_reader *reader, const struct resp_reader_limits *limits);
 
-/* Frees what the reader owns; resp_reader_init makes it usable again. A zeroed reader is allowed. */
+/* Frees what the reader owns; resp_reader_init makes it usable again. May be zeroed. */
 void resp_reader_free(struct resp_reader *reader);
 
 /* Looks for one value, with all that it contains, at the start of `data`.
  *
- * RD_OK: `*root` is the tree, owned by the reader and valid, as is the text it borrows from `data`, until the
- *   next call with this reader or until the caller's bytes go; `*consumed` bytes are done with.
+ * RD_OK: `*root` is the tree, owned by the reader and valid, as is the text it borrows from `data`,
+ *   until the next call with this reader or until the caller's bytes go; `*consumed` bytes are done
+ *   with.
  * RD_EINCOMPLETE: call again with the same bytes and at least one more behind them. Also for len 0.
- * RD_EPROTO, RD_ETOOBIG: malformed (streamed types are refused too), or above a limit. resp_reader_error says
- *   what, resp_reader_position where; each later call returns the same error.
+ * RD_EPROTO, RD_ETOOBIG: malformed (streamed types are refused too), or above a limit.
+ *   resp_reader_error says what, resp_reader_position where; each later call returns the same
+ *   error.
  * RD_ENOMEM: nothing is lost, the same call may be made again. */
-enum rd_err resp_reader_read(struct resp_reader *reader, const uint8_t *data, size_t len, size_t *consumed,
-                             const struct resp_value **root);
+enum rd_err resp_reader_read(struct resp_reader *reader, const uint8_t *data, size_t len,
+                             size_t *consumed, const struct resp_value **root);
 
-/* After RD_EPROTO or RD_ETOOBIG: what was wrong, one line in lower case. Else "". Static storage. */
+/* After RD_EPROTO or RD_ETOOBIG: what was wrong, one line. Else "". Static storage. */
 const char *resp_reader_error(const struct resp_reader *reader);
 
-/* After RD_EPROTO or RD_ETOOBIG: the offset, in the bytes offered last, of the value that was wrong. */
+/* After RD_EPROTO or RD_ETOOBIG: the offset, in the bytes offered last, of the value that was
+ * wrong. */
 size_t resp_reader_position(const struct resp_reader *reader);
 
-/* Steps over attributes: returns the value that `value` annotates, or `value` if it is no attribute. */
+/* Steps over attributes: returns the value that `value` annotates, or `value` if it is no
+ * attribute. */
 const struct resp_value *resp_value_plain(const struct resp_value *value);
 
 /* Child number `index` of `value`; asserts index < count. Linear in the index. */
 const struct resp_value *resp_value_child(const struct resp_value *value, uint32_t index);
 
-/* The value beside the key `key` (simple or bulk string, exact bytes) of a map, or of an array of pairs as
- * RESP2 sends maps. NULL if there is none or `map` is neither. */
+/* The value beside the key `key` (simple or bulk string, exact bytes) of a map, or of an array of
+ * pairs as RESP2 sends maps. NULL if there is none or `map` is neither. */
 const struct resp_value *resp_value_lookup(const struct resp_value *map, const char *key);
 
 /* True if the text of `value` is exactly `text`. */

@@ -1,6 +1,7 @@
 /* Borrowed bytes: a place in memory that belongs to someone else.
  *
- * A slice owns nothing and is copied freely. How long its bytes live is said by the function that returns it.
+ * A slice owns nothing and is copied freely. How long its bytes live is said by the function that
+ * returns it.
  */
 #ifndef RD_RESP_SLICE_H
 #define RD_RESP_SLICE_H

@@ -1,7 +1,8 @@
 /* Words of a line. See resp/words.h for the rules.
  *
- * Words without quotes are borrowed from the line. The others are written to `unquoted`, which is made as long as the
- * line before the first of them, and so never moves while words point into it: unquoting never makes a word longer.
+ * Words without quotes are borrowed from the line. The others are written to `unquoted`, which is
+ * made as long as the line before the first of them, and so never moves while words point into it:
+ * unquoting never makes a word longer.
  */
 #include "resp/words.h"
 
@@ -75,7 +76,8 @@ static enum rd_err reserve_unquoted(struct resp_words *words, size_t bytes) {
     return RD_OK;
 }
 
-/* Reads what follows a backslash within double quotes; c->p is behind the backslash, and not at the end. */
+/* Reads what follows a backslash within double quotes; c->p is behind the backslash, and not at the
+ * end. */
 static uint8_t read_escape(struct cursor *c) {
     uint8_t kind = *c->p++;
     switch (kind) {
@@ -149,7 +151,8 @@ static enum rd_err read_word(struct resp_words *words, struct cursor *c, size_t 
     return resp_words_push(words, (struct resp_slice){start, (size_t)(c->out - start)});
 }
 
-enum rd_err resp_words_split(struct resp_words *words, const uint8_t *line, size_t len, size_t max_words) {
+enum rd_err resp_words_split(struct resp_words *words, const uint8_t *line, size_t len,
+                             size_t max_words) {
     struct cursor c = {line, line + len, NULL};
     enum rd_err err = RD_OK;
     words->count = 0;

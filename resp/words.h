@@ -1,8 +1,8 @@
 /* Words of a line with Redis's quoting rules: inline commands, configuration files.
  *
- * Words are separated by white space. Within a word "..." and '...' quote: double quotes know \xHH \n \r \t \b \a and
- * a backslash before any other character stands for that character; single quotes know \' only. A quoted part
- * ends its word: white space or the end of the line must follow.
+ * Words are separated by white space. Within a word "..." and '...' quote: double quotes know \xHH
+ * \n \r \t \b \a and a backslash before any other character stands for that character; single
+ * quotes know \' only. A quoted part ends its word: white space or the end of the line must follow.
  */
 #ifndef RD_RESP_WORDS_H
 #define RD_RESP_WORDS_H
@@ -22,10 +22,11 @@ struct resp_words {
     size_t unquoted_cap;
 };
 
-/* Replaces the list by the words of `line`, which is borrowed as long as the words are used. Zero bytes are bytes like
- * any other. Errors, after which the list is empty: RD_EPROTO (a quote is not closed, or something follows it), RD_ETOOBIG
- * (more than max_words), RD_ENOMEM. */
-enum rd_err resp_words_split(struct resp_words *words, const uint8_t *line, size_t len, size_t max_words);
+/* Replaces the list by the words of `line`, which is borrowed as long as the words are used. Zero
+ * bytes are bytes like any other. Errors, after which the list is empty: RD_EPROTO (a quote is not
+ * closed, or something follows it), RD_ETOOBIG (more than max_words), RD_ENOMEM. */
+enum rd_err resp_words_split(struct resp_words *words, const uint8_t *line, size_t len,
+                             size_t max_words);
 
 /* Appends one word that lies elsewhere. Error: RD_ENOMEM, nothing changed. */
 enum rd_err resp_words_push(struct resp_words *words, struct resp_slice word);

@@ -1,9 +1,9 @@
 /* The writer of values. See resp/writer.h.
  *
- * Each function first counts its value (enter, begin_value) and then appends all of its bytes or none. The counting is
- * flat: an aggregate of n adds n to `owed`, every value takes one away; a unit is complete when nothing is owed. No
- * stack is needed, except where an aggregate's size is not known: resp_write_open puts the counters aside, in the
- * caller's struct, and begins anew.
+ * Each function first counts its value (enter, begin_value) and then appends all of its bytes or
+ * none. The counting is flat: an aggregate of n adds n to `owed`, every value takes one away; a
+ * unit is complete when nothing is owed. No stack is needed, except where an aggregate's size is
+ * not known: resp_write_open puts the counters aside, in the caller's struct, and begins anew.
  *
  * Invariants:
  * 1. While a unit is open and has not failed, buf_len(out) >= mark.
@@ -48,7 +48,8 @@ static inline void enter(struct resp_writer *w) {
 enum rd_err resp_writer_end(struct resp_writer *w) {
     enum rd_err err = w->open ? w->failed : RD_OK;
     if (w->open && err == RD_OK) {
-        assert(w->owed == 0 && w->muted == 0 && w->deferred == 0 && "the unit's values are not complete");
+        assert(w->owed == 0 && w->muted == 0 && w->deferred == 0 &&
+               "the unit's values are not complete");
     }
     w->open = false;
     return err;
@@ -61,8 +62,8 @@ void resp_writer_cancel(struct resp_writer *w) {
     }
 }
 
-/* Counts a value that `children` more values must follow. False: write nothing; w->failed is the answer, which is RD_OK
- * if the value is left out on purpose. */
+/* Counts a value that `children` more values must follow. False: write nothing; w->failed is the
+ * answer, which is RD_OK if the value is left out on purpose. */
 static inline bool begin_value(struct resp_writer *w, uint64_t children) {
     enter(w);
     if (w->failed != RD_OK) {
@@ -170,9 +171,10 @@ static enum rd_err write_line(struct resp_writer *w, char marker, const void *te
     return commit(w, room, put_crlf(put_line(room + 1, text, len)));
 }
 
-/* A value that is a marker, a length, and bytes, of which `prefix` (shorter than HEAD_BYTES) comes first. */
-static inline enum rd_err write_string(struct resp_writer *w, char marker, const char *prefix, size_t prefix_len,
-                                       const void *bytes, size_t len) {
+/* A value that is a marker, a length, and bytes, of which `prefix` (shorter than HEAD_BYTES) comes
+ * first. */
+static inline enum rd_err write_string(struct resp_writer *w, char marker, const char *prefix,
+                                       size_t prefix_len, const void *bytes, size_t len) {
     if (!begin_value(w, 0)) {
         return w->failed;
     }
@@ -186,7 +188,8 @@ static inline enum rd_err write_string(struct resp_writer *w, char marker, const
     return commit(w, room, put_crlf(put_bytes(p, bytes, len)));
 }
 
-static enum rd_err write_aggregate(struct resp_writer *w, char marker, uint64_t count, uint64_t children) {
+static enum rd_err write_aggregate(struct resp_writer *w, char marker, uint64_t count,
+                                   uint64_t children) {
     if (!begin_value(w, children)) {
         return w->failed;
     }
@@ -207,7 +210,8 @@ enum rd_err resp_write_error(struct resp_writer *w, const char *text) {
 }
 
 /* Writes formatted text; `marker` '$' makes it a bulk string, anything else a line. */
-static enum rd_err write_formatted(struct resp_writer *w, char marker, const char *format, va_list args) {
+static enum rd_err write_formatted(struct resp_writer *w, char marker, const char *format,
+                                   va_list args) {
     va_list again;
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, again);
@@ -290,8 +294,8 @@ enum rd_err resp_write_bool(struct resp_writer *w, bool value) {
     return write_fixed(w, value ? ":1\r\n" : ":0\r\n", 4);
 }
 
-/* Spells a double with 17 digits, or 16 or 15 where they read back the same; whole numbers without point and exponent as far as they
- * surely fit 64 bits. Returns the length, without a zero. */
+/* Spells a double with 17 digits, or 16 or 15 where they read back the same; whole numbers without
+ * point and exponent as far as they surely fit 64 bits. Returns the length, without a zero. */
 static size_t spell_double(double value, char out[DOUBLE_BYTES]) {
     int len = 0;
     if (isnan(value)) {
@@ -324,14 +328,17 @@ enum rd_err resp_write_big_number(struct resp_writer *w, const char *digits) {
     const char *first = digits + (*digits == '-' || *digits == '+');
     size_t len = strlen(digits);
     assert(*first != '\0' && strspn(first, "0123456789") == strlen(first));
-    return w->proto == 3 ? write_line(w, '(', digits, len) : write_string(w, '$', NULL, 0, digits, len);
+    return w->proto == 3 ? write_line(w, '(', digits, len)
+                         : write_string(w, '$', NULL, 0, digits, len);
 }
 
 enum rd_err resp_write_bulk_error(struct resp_writer *w, const void *bytes, size_t len) {
-    return w->proto == 3 ? write_string(w, '!', NULL, 0, bytes, len) : write_line(w, '-', bytes, len);
+    return w->proto == 3 ? write_string(w, '!', NULL, 0, bytes, len)
+                         : write_line(w, '-', bytes, len);
 }
 
-enum rd_err resp_write_verbatim(struct resp_writer *w, const char *format, const void *bytes, size_t len) {
+enum rd_err resp_write_verbatim(struct resp_writer *w, const char *format, const void *bytes,
+                                size_t len) {
     assert(strlen(format) == 3);
     if (w->proto == 2) {
         return write_string(w, '$', NULL, 0, bytes, len);
@@ -350,7 +357,8 @@ enum rd_err resp_write_set(struct resp_writer *w, size_t count) {
 
 enum rd_err resp_write_map(struct resp_writer *w, size_t pairs) {
     uint64_t children = (uint64_t)pairs * 2;
-    return w->proto == 3 ? write_aggregate(w, '%', pairs, children) : write_aggregate(w, '*', children, children);
+    return w->proto == 3 ? write_aggregate(w, '%', pairs, children)
+                         : write_aggregate(w, '*', children, children);
 }
 
 enum rd_err resp_write_push(struct resp_writer *w, size_t count) {
@@ -406,15 +414,16 @@ enum rd_err resp_write_open(struct resp_writer *w, struct resp_deferred *deferre
 }
 
 /* Ends the aggregate and puts its head in front of the children. */
-static enum rd_err close_deferred(struct resp_writer *w, const struct resp_deferred *deferred, char marker,
-                                  bool pairs) {
+static enum rd_err close_deferred(struct resp_writer *w, const struct resp_deferred *deferred,
+                                  char marker, bool pairs) {
     uint8_t head[HEAD_BYTES];
     uint64_t children = w->started;
     assert(w->open);
     if (w->failed != RD_OK) {
         return w->failed;
     }
-    assert(w->deferred == deferred->depth && "aggregates must be closed in the order of their opening");
+    assert(w->deferred == deferred->depth &&
+           "aggregates must be closed in the order of their opening");
     assert(deferred->silent || (w->owed == 0 && w->muted == 0 && (!pairs || children % 2 == 0)));
     w->deferred--;
     w->owed = deferred->owed;

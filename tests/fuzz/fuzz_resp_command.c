@@ -1,4 +1,5 @@
-/* Fuzzes resp/command: any bytes, whole and in pieces, must give the same commands and the same end.
+/* Fuzzes resp/command: any bytes, whole and in pieces, must give the same commands and the same
+ * end.
  *
  * The first two bytes of the input choose limits and pieces, the rest is the stream.
  */
@@ -18,15 +19,16 @@ static void must(bool good) {
     }
 }
 
-/* Reads all commands of the first `end` bytes that were not consumed and notes them; false after an error. */
-static bool read_up_to(struct buf *notes, struct resp_command_reader *reader, const uint8_t *input, size_t end,
-                       size_t *at) {
+/* Reads all commands of the first `end` bytes that were not consumed and notes them; false after an
+ * error. */
+static bool read_up_to(struct buf *notes, struct resp_command_reader *reader, const uint8_t *input,
+                       size_t end, size_t *at) {
     for (;;) {
         size_t len = end - *at;
         const struct resp_slice *argv = NULL;
         size_t consumed = 0;
         size_t argc = 0;
-        /* Bytes at a new place of exactly their size: the sanitizer sees whoever reads more or remembers the old place. */
+        /* At a new place of exactly the size, so that the sanitizer sees who reads more or there. */
         uint8_t *copy = malloc(len);
         must(copy != NULL || len == 0);
         if (len > 0) {
@@ -60,8 +62,8 @@ static bool read_up_to(struct buf *notes, struct resp_command_reader *reader, co
     }
 }
 
-static void run(struct buf *notes, const struct resp_limits *limits, bool authenticated, const uint8_t *input,
-                size_t len, struct prng *cuts) {
+static void run(struct buf *notes, const struct resp_limits *limits, bool authenticated,
+                const uint8_t *input, size_t len, struct prng *cuts) {
     struct resp_command_reader reader;
     size_t at = 0;
     size_t end = 0;

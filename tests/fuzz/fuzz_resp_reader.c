@@ -1,5 +1,5 @@
-/* Fuzzes resp/reader and resp/writer: any bytes, whole and in pieces, must give the same trees and the same end; each
- * tree written again in protocol 3 must be read as the same tree.
+/* Fuzzes resp/reader and resp/writer: any bytes, whole and in pieces, must give the same trees and
+ * the same end; each tree written again in protocol 3 must be read as the same tree.
  *
  * The first two bytes of the input choose limits and pieces, the rest is the stream.
  */
@@ -20,7 +20,8 @@ static void must(bool good) {
     }
 }
 
-/* Text of a value, terminated; to be freed. NULL if it has a zero in it, which the writer's texts cannot say. */
+/* Text of a value, terminated; to be freed. NULL if it has a zero in it, which the writer's texts
+ * cannot say. */
 static char *text_of(const struct resp_value *value) {
     if (value->text.len > 0 && memchr(value->text.data, '\0', value->text.len) != NULL) {
         return NULL;
@@ -65,8 +66,8 @@ static void write_tree(struct resp_writer *w, const struct resp_value *root) {
             resp_write_bulk_error(w, value->text.data, value->text.len);
             break;
         case RESP_VERBATIM:
-            resp_write_verbatim(w, strlen(value->format) == 3 ? value->format : "txt", value->text.data,
-                                value->text.len);
+            resp_write_verbatim(w, strlen(value->format) == 3 ? value->format : "txt",
+                                value->text.data, value->text.len);
             break;
         case RESP_NULL:
             resp_write_null(w);
@@ -106,7 +107,8 @@ static void note_tree(struct buf *notes, const struct resp_value *root) {
     must(resp_writer_end(&w) == RD_OK);
 }
 
-static bool read_up_to(struct buf *notes, struct resp_reader *reader, const uint8_t *input, size_t end, size_t *at) {
+static bool read_up_to(struct buf *notes, struct resp_reader *reader, const uint8_t *input,
+                       size_t end, size_t *at) {
     for (;;) {
         size_t len = end - *at;
         const struct resp_value *root = NULL;
@@ -130,16 +132,16 @@ static bool read_up_to(struct buf *notes, struct resp_reader *reader, const uint
         if (err != RD_OK) {
             must(err == RD_EPROTO || err == RD_ETOOBIG);
             must(resp_reader_position(reader) < len);
-            must(buf_printf(notes, "%s at %zu", resp_reader_error(reader), *at + resp_reader_position(reader)) ==
-                 RD_OK);
+            must(buf_printf(notes, "%s at %zu", resp_reader_error(reader),
+                            *at + resp_reader_position(reader)) == RD_OK);
             return false;
         }
     }
 }
 
 /* Returns false if the stream ended with an error. */
-static bool run(struct buf *notes, const struct resp_reader_limits *limits, const uint8_t *input, size_t len,
-                struct prng *cuts) {
+static bool run(struct buf *notes, const struct resp_reader_limits *limits, const uint8_t *input,
+                size_t len, struct prng *cuts) {
     struct resp_reader reader;
     size_t at = 0;
     size_t end = 0;

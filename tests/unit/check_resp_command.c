@@ -1,4 +1,5 @@
-/* resp/command: every stream whole, cut at each byte, byte by byte, at addresses that change with each call. */
+/* resp/command: every stream whole, cut at each byte, byte by byte, at addresses that change with
+ * each call. */
 #include "resp/command.h"
 
 #include "base/buf.h"
@@ -10,10 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads commands from the first `end` bytes of the input, as far as they go, and appends what came out. `*at` is how
- * many bytes were consumed. Returns false when the stream has ended with an error. */
-static bool read_up_to(struct buf *trace, struct resp_command_reader *reader, const uint8_t *input, size_t end,
-                       size_t *at) {
+/* Reads commands from the first `end` bytes of the input, as far as they go, and appends what came
+ * out. `*at` is how many bytes were consumed. Returns false when the stream has ended with an
+ * error. */
+static bool read_up_to(struct buf *trace, struct resp_command_reader *reader, const uint8_t *input,
+                       size_t end, size_t *at) {
     for (;;) {
         uint8_t *copy = exact_copy(input + *at, end - *at);
         const struct resp_slice *argv = NULL;
@@ -32,7 +34,8 @@ static bool read_up_to(struct buf *trace, struct resp_command_reader *reader, co
         }
         if (err != RD_OK) {
             ck_assert(err == RD_EPROTO || err == RD_ETOOBIG);
-            ck_assert_int_eq(buf_printf(trace, "!%s: %s", rd_err_name(err), resp_command_error(reader)), RD_OK);
+            ck_assert_int_eq(
+                buf_printf(trace, "!%s: %s", rd_err_name(err), resp_command_error(reader)), RD_OK);
             ck_assert_int_eq(resp_command_read(reader, input, 1, &consumed, &argv, &argc), err);
             return false;
         }
@@ -46,8 +49,8 @@ static bool read_up_to(struct buf *trace, struct resp_command_reader *reader, co
 }
 
 /* The stream as it comes out when it arrives in pieces of `first`, then `step` bytes each. */
-static void run(struct buf *trace, const struct resp_limits *limits, bool authenticated, const uint8_t *input,
-                size_t len, size_t first, size_t step) {
+static void run(struct buf *trace, const struct resp_limits *limits, bool authenticated,
+                const uint8_t *input, size_t len, size_t first, size_t step) {
     struct resp_command_reader reader;
     size_t at = 0;
     size_t end = first < len ? first : len;
@@ -59,21 +62,24 @@ static void run(struct buf *trace, const struct resp_limits *limits, bool authen
     resp_command_free(&reader);
 }
 
-/* Runs the stream whole, cut in two at each place, and in pieces of 1, 2 and 3 bytes: always the same trace. */
-static void expect_with(const struct resp_limits *limits, bool authenticated, const void *input, size_t len,
-                        const char *expected) {
+/* Runs the stream whole, cut in two at each place, and in pieces of 1, 2 and 3 bytes: always the
+ * same trace. */
+static void expect_with(const struct resp_limits *limits, bool authenticated, const void *input,
+                        size_t len, const char *expected) {
     struct buf trace = {0};
     run(&trace, limits, authenticated, input, len, len, len);
     ck_assert_str_eq(show_text(&trace), expected);
     buf_free(&trace);
     for (size_t cut = 0; cut <= len; cut++) {
         run(&trace, limits, authenticated, input, len, cut, len);
-        ck_assert_msg(strcmp(show_text(&trace), expected) == 0, "cut at %zu: %s", cut, show_text(&trace));
+        ck_assert_msg(strcmp(show_text(&trace), expected) == 0, "cut at %zu: %s", cut,
+                      show_text(&trace));
         buf_free(&trace);
     }
     for (size_t step = 1; step <= 3; step++) {
         run(&trace, limits, authenticated, input, len, step, step);
-        ck_assert_msg(strcmp(show_text(&trace), expected) == 0, "by %zu: %s", step, show_text(&trace));
+        ck_assert_msg(strcmp(show_text(&trace), expected) == 0, "by %zu: %s", step,
+                      show_text(&trace));
         buf_free(&trace);
     }
 }
@@ -99,7 +105,8 @@ static const struct stream_case good[] = {
     {"PING\r\n", "[PING]@6 "},
     {"PING\n", "[PING]@5 "},
     {"  \t \r\nPING", "@6 "},
-    {"SET k \"a b\\x41\" 'c d'\r\n*1\r\n$1\r\nx\r\nGET k\r\n", "[SET][k][a bA][c d]@23 [x]@34 [GET][k]@41 "},
+    {"SET k \"a b\\x41\" 'c d'\r\n*1\r\n$1\r\nx\r\nGET k\r\n",
+     "[SET][k][a bA][c d]@23 [x]@34 [GET][k]@41 "},
     {"$5\r\nhello\r\n", "[$5]@4 [hello]@11 "},
     {"\r\r\n", "@3 "},
     {"a\rb\r\n", "[a][b]@5 "},
@@ -144,7 +151,8 @@ static const struct stream_case bad[] = {
     {"*1\r\n$4\r\nPINGxx", "!RD_EPROTO: Protocol error: expected CRLF after bulk string"},
     {"*1\r\n$4\r\nPING\n\n", "!RD_EPROTO: Protocol error: expected CRLF after bulk string"},
     {"*1\r\n$4\r\nPING\r\r", "!RD_EPROTO: Protocol error: expected CRLF after bulk string"},
-    {"PING\r\nset \"\"\"test\r\n", "[PING]@6 !RD_EPROTO: Protocol error: unbalanced quotes in request"},
+    {"PING\r\nset \"\"\"test\r\n",
+     "[PING]@6 !RD_EPROTO: Protocol error: unbalanced quotes in request"},
     {"set 'x\r\n", "!RD_EPROTO: Protocol error: unbalanced quotes in request"},
     {"set 'x'y\r\n", "!RD_EPROTO: Protocol error: unbalanced quotes in request"},
 };
@@ -246,7 +254,8 @@ START_TEST(limits_those_who_have_not_proven_who_they_are) {
 }
 END_TEST
 
-/* AUTH and the big command behind it arrive together; the reader must not have judged the second yet. */
+/* AUTH and the big command behind it arrive together; the reader must not have judged the second
+ * yet. */
 START_TEST(looks_at_one_command_only) {
     static const char input[] = "AUTH x\r\n*11\r\n";
     const struct resp_slice *argv = NULL;
@@ -261,7 +270,8 @@ START_TEST(looks_at_one_command_only) {
     ck_assert_int_eq(resp_command_read(&reader, data, 13, &consumed, &argv, &argc), RD_OK);
     ck_assert_uint_eq(consumed, 8);
     resp_command_set_authenticated(&reader, true);
-    ck_assert_int_eq(resp_command_read(&reader, data + 8, 5, &consumed, &argv, &argc), RD_EINCOMPLETE);
+    ck_assert_int_eq(resp_command_read(&reader, data + 8, 5, &consumed, &argv, &argc),
+                     RD_EINCOMPLETE);
     resp_command_free(&reader);
 }
 END_TEST
@@ -281,7 +291,8 @@ START_TEST(reads_frames_of_peers) {
 }
 END_TEST
 
-/* Between calls everything that the reader has understood is overwritten: whoever looks again sees rubbish. */
+/* Between calls everything that the reader has understood is overwritten: whoever looks again sees
+ * rubbish. */
 START_TEST(never_looks_twice) {
     struct buf input = {0};
     const struct resp_slice *argv = NULL;
@@ -330,8 +341,8 @@ START_TEST(allocates_nothing_for_claims) {
     resp_limits_default(&limits);
     resp_command_init(&reader, &limits);
     unsigned long before = oom_count();
-    enum rd_err err =
-        resp_command_read(&reader, (const uint8_t *)input, sizeof(input) - 1, &consumed, &argv, &argc);
+    enum rd_err err = resp_command_read(&reader, (const uint8_t *)input, sizeof(input) - 1,
+                                        &consumed, &argv, &argc);
     unsigned long after = oom_count();
     ck_assert_int_eq(err, RD_EINCOMPLETE);
     ck_assert_uint_eq(after, before);
@@ -351,7 +362,8 @@ START_TEST(says_how_much_is_wanted) {
     resp_command_init(&reader, &limits);
     for (size_t len = 0; len < sizeof(input) - 1; len++) {
         ck_assert_int_eq(
-            resp_command_read(&reader, (const uint8_t *)input, len, &consumed, &argv, &argc), RD_EINCOMPLETE);
+            resp_command_read(&reader, (const uint8_t *)input, len, &consumed, &argv, &argc),
+            RD_EINCOMPLETE);
         size_t expected = len >= 9 && len < 21 ? 21 - len : len >= 25 ? 30 - len : 1;
         ck_assert_uint_eq(resp_command_wanted(&reader), expected);
     }
@@ -359,10 +371,11 @@ START_TEST(says_how_much_is_wanted) {
 }
 END_TEST
 
-/* Reads, `rounds` times, a multibulk, an inline and a quoted line; returns the arguments in all. (No assertions
- * here: Check allocates.) */
+/* Reads, `rounds` times, a multibulk, an inline and a quoted line; returns the arguments in all.
+ * (No assertions here: Check allocates.) */
 static size_t read_mixed(struct resp_command_reader *reader, int rounds) {
-    static const char input[] = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nvalue\r\nGET k\r\nSET 'k' \"\\x00\"\r\n";
+    static const char input[] =
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nvalue\r\nGET k\r\nSET 'k' \"\\x00\"\r\n";
     size_t total = 0;
     for (int i = 0; i < rounds; i++) {
         const uint8_t *data = (const uint8_t *)input;
@@ -411,15 +424,16 @@ START_TEST(gives_the_memory_of_a_huge_command_back) {
     for (int i = 0; i < 1048576; i++) {
         ck_assert_int_eq(buf_append(&input, "$0\r\n\r\n", 6), RD_OK);
         if (i % 1000 == 0) {
-            ck_assert_int_eq(
-                resp_command_read(&reader, buf_data(&input), buf_len(&input), &consumed, &argv, &argc),
-                RD_EINCOMPLETE);
+            ck_assert_int_eq(resp_command_read(&reader, buf_data(&input), buf_len(&input),
+                                               &consumed, &argv, &argc),
+                             RD_EINCOMPLETE);
             ck_assert_uint_le(reader.args.cap, 16 + 2 * (size_t)(i + 1));
             resp_command_trim(&reader); /* must not disturb */
         }
     }
-    ck_assert_int_eq(resp_command_read(&reader, buf_data(&input), buf_len(&input), &consumed, &argv, &argc),
-                     RD_OK);
+    ck_assert_int_eq(
+        resp_command_read(&reader, buf_data(&input), buf_len(&input), &consumed, &argv, &argc),
+        RD_OK);
     ck_assert_uint_eq(argc, 1048576);
     ck_assert_uint_eq(consumed, buf_len(&input));
     ck_assert_uint_eq(read_mixed(&reader, 1), 8);
@@ -448,11 +462,13 @@ START_TEST(reads_any_command_in_any_pieces) {
             uint8_t bytes[300];
             size_t len = prng_below(&prng, prng_chance(&prng, 1, 10) ? sizeof(bytes) : 12);
             prng_fill(&prng, bytes, len);
-            ck_assert_int_eq(multibulk ? buf_printf(&input, "$%zu\r\n", len) : buf_printf(&input, "\""), RD_OK);
+            ck_assert_int_eq(
+                multibulk ? buf_printf(&input, "$%zu\r\n", len) : buf_printf(&input, "\""), RD_OK);
             for (size_t k = 0; !multibulk && k < len; k++) {
                 ck_assert_int_eq(buf_printf(&input, "\\x%02x", bytes[k]), RD_OK);
             }
-            ck_assert_int_eq(multibulk ? buf_append(&input, bytes, len) : buf_printf(&input, "\" "), RD_OK);
+            ck_assert_int_eq(multibulk ? buf_append(&input, bytes, len) : buf_printf(&input, "\" "),
+                             RD_OK);
             ck_assert_int_eq(multibulk ? buf_printf(&input, "\r\n") : RD_OK, RD_OK);
             ck_assert_int_eq(buf_printf(&expected, "["), RD_OK);
             show_bytes(&expected, bytes, len);
@@ -500,8 +516,9 @@ START_TEST(survives_failing_allocations) {
         if (failed) {
             ck_assert_ptr_null(argv);
             ck_assert_uint_eq(consumed, 0);
-            ck_assert_int_eq(
-                resp_command_read(&reader, buf_data(&input), buf_len(&input), &consumed, &argv, &argc), RD_OK);
+            ck_assert_int_eq(resp_command_read(&reader, buf_data(&input), buf_len(&input),
+                                               &consumed, &argv, &argc),
+                             RD_OK);
         }
         ck_assert_uint_eq(consumed, buf_len(&input));
         ck_assert_uint_eq(argc, 40);

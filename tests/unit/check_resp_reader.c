@@ -1,4 +1,5 @@
-/* resp/reader: every type, every cut, every limit. Trees are compared as text (tests/unit/resp_show.h). */
+/* resp/reader: every type, every cut, every limit. Trees are compared as text
+ * (tests/unit/resp_show.h). */
 #include "resp/reader.h"
 
 #include "base/buf.h"
@@ -20,8 +21,10 @@ static uint32_t check_spans(const struct resp_value *value) {
     return span;
 }
 
-/* Reads values from the first `end` bytes as far as they go; false when the stream has ended with an error. */
-static bool read_up_to(struct buf *trace, struct resp_reader *reader, const uint8_t *input, size_t end, size_t *at) {
+/* Reads values from the first `end` bytes as far as they go; false when the stream has ended with
+ * an error. */
+static bool read_up_to(struct buf *trace, struct resp_reader *reader, const uint8_t *input,
+                       size_t end, size_t *at) {
     for (;;) {
         uint8_t *copy = exact_copy(input + *at, end - *at);
         const struct resp_value *root = NULL;
@@ -37,7 +40,8 @@ static bool read_up_to(struct buf *trace, struct resp_reader *reader, const uint
         }
         if (err != RD_OK) {
             ck_assert(err == RD_EPROTO || err == RD_ETOOBIG);
-            ck_assert_int_eq(buf_printf(trace, "!%s: %s, at %zu", rd_err_name(err), resp_reader_error(reader),
+            ck_assert_int_eq(buf_printf(trace, "!%s: %s, at %zu", rd_err_name(err),
+                                        resp_reader_error(reader),
                                         *at + resp_reader_position(reader)),
                              RD_OK);
             ck_assert_int_eq(resp_reader_read(reader, input, 1, &consumed, &root), err);
@@ -50,8 +54,8 @@ static bool read_up_to(struct buf *trace, struct resp_reader *reader, const uint
     }
 }
 
-static void run(struct buf *trace, const struct resp_reader_limits *limits, const uint8_t *input, size_t len,
-                size_t first, size_t step) {
+static void run(struct buf *trace, const struct resp_reader_limits *limits, const uint8_t *input,
+                size_t len, size_t first, size_t step) {
     struct resp_reader reader;
     size_t at = 0;
     size_t end = first < len ? first : len;
@@ -71,12 +75,14 @@ static void expect_with(const struct resp_reader_limits *limits, const void *inp
     buf_free(&trace);
     for (size_t cut = 0; cut <= len; cut++) {
         run(&trace, limits, input, len, cut, len);
-        ck_assert_msg(strcmp(show_text(&trace), expected) == 0, "cut at %zu: %s", cut, show_text(&trace));
+        ck_assert_msg(strcmp(show_text(&trace), expected) == 0, "cut at %zu: %s", cut,
+                      show_text(&trace));
         buf_free(&trace);
     }
     for (size_t step = 1; step <= 3; step++) {
         run(&trace, limits, input, len, step, step);
-        ck_assert_msg(strcmp(show_text(&trace), expected) == 0, "by %zu: %s", step, show_text(&trace));
+        ck_assert_msg(strcmp(show_text(&trace), expected) == 0, "by %zu: %s", step,
+                      show_text(&trace));
         buf_free(&trace);
     }
 }
@@ -98,24 +104,31 @@ static const struct value_case good[] = {
     {"+\r\n-\r\n", "simple(); error(); "},
     {"-ERR no\r\n", "error(ERR no); "},
     {":0\r\n:-1\r\n:+7\r\n", "int 0; int -1; int 7; "},
-    {":9223372036854775807\r\n:-9223372036854775808\r\n", "int 9223372036854775807; int -9223372036854775808; "},
+    {":9223372036854775807\r\n:-9223372036854775808\r\n",
+     "int 9223372036854775807; int -9223372036854775808; "},
     {"$0\r\n\r\n$2\r\n\r\n\r\n", "bulk(); bulk(\\x0d\\x0a); "},
     {"$-1\r\n*-1\r\n_\r\n", "null$; null*; null_; "},
     {"*0\r\n%0\r\n~0\r\n>0\r\n", "array[]; map{}; set[]; push[]; "},
-    {"*3\r\n:1\r\n*2\r\n+a\r\n*0\r\n$1\r\nb\r\n", "array[int 1, array[simple(a), array[]], bulk(b)]; "},
-    {",1.5\r\n,-0\r\n,10\r\n,1e3\r\n,-2.5E-1\r\n,+1\r\n", "double 1.5; double -0; double 10; double 1000; double -0.25; double 1; "},
+    {"*3\r\n:1\r\n*2\r\n+a\r\n*0\r\n$1\r\nb\r\n",
+     "array[int 1, array[simple(a), array[]], bulk(b)]; "},
+    {",1.5\r\n,-0\r\n,10\r\n,1e3\r\n,-2.5E-1\r\n,+1\r\n",
+     "double 1.5; double -0; double 10; double 1000; double -0.25; double 1; "},
     {",inf\r\n,-inf\r\n,1e999\r\n", "double inf; double -inf; double inf; "},
     {"#t\r\n#f\r\n", "bool 1; bool 0; "},
-    {"(0\r\n(-12345678901234567890123\r\n(+1\r\n", "big(0); big(-12345678901234567890123); big(+1); "},
+    {"(0\r\n(-12345678901234567890123\r\n(+1\r\n",
+     "big(0); big(-12345678901234567890123); big(+1); "},
     {"!5\r\nERR\r\n\r\n", "bulk_error(ERR\\x0d\\x0a); "},
     {"=4\r\ntxt:\r\n=7\r\nmkd:a:b\r\n", "verbatim(txt:); verbatim(mkd:a:b); "},
-    {"%2\r\n+a\r\n:1\r\n:2\r\n%1\r\n_\r\n#t\r\n", "map{simple(a): int 1, int 2: map{null_: bool 1}}; "},
+    {"%2\r\n+a\r\n:1\r\n:2\r\n%1\r\n_\r\n#t\r\n",
+     "map{simple(a): int 1, int 2: map{null_: bool 1}}; "},
     {"~2\r\n:1\r\n~1\r\n+x\r\n", "set[int 1, set[simple(x)]]; "},
     {">2\r\n+pubsub\r\n*1\r\n:1\r\n", "push[simple(pubsub), array[int 1]]; "},
     {"|1\r\n+ttl\r\n:3600\r\n$1\r\nx\r\n", "attribute{simple(ttl): int 3600, bulk(x)}; "},
-    {"|0\r\n*1\r\n|1\r\n:1\r\n:2\r\n+a\r\n", "attribute{array[attribute{int 1: int 2, simple(a)}]}; "},
+    {"|0\r\n*1\r\n|1\r\n:1\r\n:2\r\n+a\r\n",
+     "attribute{array[attribute{int 1: int 2, simple(a)}]}; "},
     {"|1\r\n+a\r\n+b\r\n|0\r\n:1\r\n", "attribute{simple(a): simple(b), attribute{int 1}}; "},
-    {"*2\r\n|1\r\n+a\r\n+b\r\n:1\r\n:2\r\n", "array[attribute{simple(a): simple(b), int 1}, int 2]; "},
+    {"*2\r\n|1\r\n+a\r\n+b\r\n:1\r\n:2\r\n",
+     "array[attribute{simple(a): simple(b), int 1}, int 2]; "},
     {"*2\r\n:1\r\n", ""},
     {"|1\r\n+a\r\n+b\r\n", ""},
     {"$3\r\nabc\r", ""},
@@ -192,7 +205,8 @@ START_TEST(is_binary_safe) {
     struct resp_reader_limits limits;
     resp_reader_limits_default(&limits);
     static const char text[] = "*3\r\n$3\r\n\0\r\n\r\n+\0\x80\r\n=5\r\n\0\0\0:\0\r\n";
-    expect_with(&limits, text, sizeof(text) - 1, "array[bulk(\\x00\\x0d\\x0a), simple(\\x00\\x80), verbatim(:\\x00)]; ");
+    expect_with(&limits, text, sizeof(text) - 1,
+                "array[bulk(\\x00\\x0d\\x0a), simple(\\x00\\x80), verbatim(:\\x00)]; ");
     expect_with(&limits, "\0", 1, "!RD_EPROTO: an unknown type, at 0");
     expect_with(&limits, "\xab", 1, "!RD_EPROTO: an unknown type, at 0");
 }
@@ -205,7 +219,8 @@ START_TEST(reads_not_a_number) {
     size_t consumed = 0;
     resp_reader_limits_default(&limits);
     resp_reader_init(&reader, &limits);
-    ck_assert_int_eq(resp_reader_read(&reader, (const uint8_t *)",nan\r\n", 6, &consumed, &root), RD_OK);
+    ck_assert_int_eq(resp_reader_read(&reader, (const uint8_t *)",nan\r\n", 6, &consumed, &root),
+                     RD_OK);
     ck_assert(isnan(root->number));
     ck_assert(resp_value_is(root, "nan"));
     resp_reader_free(&reader);
@@ -288,8 +303,9 @@ START_TEST(allocates_for_what_has_arrived) {
     size_t consumed = 0;
     resp_reader_limits_default(&limits);
     resp_reader_init(&reader, &limits);
-    ck_assert_int_eq(resp_reader_read(&reader, (const uint8_t *)input, sizeof(input) - 1, &consumed, &root),
-                     RD_EINCOMPLETE);
+    ck_assert_int_eq(
+        resp_reader_read(&reader, (const uint8_t *)input, sizeof(input) - 1, &consumed, &root),
+        RD_EINCOMPLETE);
     ck_assert_uint_le(reader.values_cap, 8);
     resp_reader_free(&reader);
     ck_assert_ptr_null(reader.values);
@@ -332,8 +348,9 @@ START_TEST(never_looks_twice) {
 END_TEST
 
 START_TEST(finds_its_way_in_trees) {
-    static const char input[] = "|1\r\n+x\r\n+y\r\n%4\r\n+a\r\n:1\r\n$1\r\nb\r\n*2\r\n:2\r\n:3\r\n:7\r\n+seven\r\n"
-                                "|0\r\n+c\r\n|0\r\n#t\r\n*4\r\n$1\r\na\r\n_\r\n+ab\r\n:5\r\n:9\r\n";
+    static const char input[] =
+        "|1\r\n+x\r\n+y\r\n%4\r\n+a\r\n:1\r\n$1\r\nb\r\n*2\r\n:2\r\n:3\r\n:7\r\n+seven\r\n"
+        "|0\r\n+c\r\n|0\r\n#t\r\n*4\r\n$1\r\na\r\n_\r\n+ab\r\n:5\r\n:9\r\n";
     struct resp_reader_limits limits;
     struct resp_reader reader;
     const struct resp_value *root = NULL;
@@ -358,7 +375,8 @@ START_TEST(finds_its_way_in_trees) {
     ck_assert(!resp_value_is(resp_value_child(map, 4), ""));
 
     data += consumed;
-    ck_assert_int_eq(resp_reader_read(&reader, data, sizeof(input) - 1 - consumed, &consumed, &root), RD_OK);
+    ck_assert_int_eq(
+        resp_reader_read(&reader, data, sizeof(input) - 1 - consumed, &consumed, &root), RD_OK);
     ck_assert_int_eq(root->type, RESP_ARRAY);
     ck_assert_int_eq(resp_value_lookup(root, "a")->type, RESP_NULL);
     ck_assert_int_eq(resp_value_lookup(root, "ab")->integer, 5);
@@ -374,7 +392,8 @@ START_TEST(survives_failing_allocations) {
     resp_reader_limits_default(&limits);
     ck_assert_int_eq(buf_printf(&input, "*1\r\n*30\r\n"), RD_OK);
     for (int i = 0; i < 30; i++) {
-        ck_assert_int_eq(buf_printf(&input, i % 3 == 0 ? "*1\r\n:%d\r\n" : "$4\r\n%04d\r\n", i), RD_OK);
+        ck_assert_int_eq(buf_printf(&input, i % 3 == 0 ? "*1\r\n:%d\r\n" : "$4\r\n%04d\r\n", i),
+                         RD_OK);
     }
     struct buf expected = {0};
     run(&expected, &limits, buf_data(&input), buf_len(&input), 1000, 1);
@@ -385,7 +404,8 @@ START_TEST(survives_failing_allocations) {
         struct buf shown = {0};
         resp_reader_init(&reader, &limits);
         oom_fail_at(n);
-        enum rd_err err = resp_reader_read(&reader, buf_data(&input), buf_len(&input), &consumed, &root);
+        enum rd_err err =
+            resp_reader_read(&reader, buf_data(&input), buf_len(&input), &consumed, &root);
         int failed = oom_stop();
         ck_assert_int_eq(err, failed ? RD_ENOMEM : RD_OK);
         if (failed) {

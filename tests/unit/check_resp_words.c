@@ -1,4 +1,5 @@
-/* resp/words: Redis's quoting rules, against a table and against a generator that quotes at random. */
+/* resp/words: Redis's quoting rules, against a table and against a generator that quotes at random.
+ */
 #include "resp/words.h"
 
 #include "base/prng.h"
@@ -45,8 +46,10 @@ static const struct words_case cases[] = {
     {"\"", "!"},
 };
 
-/* The list as "[word][word]", or "!" or "#" for the errors; to be freed by the caller with buf_free. */
-static void show_split(struct buf *out, struct resp_words *words, const char *line, size_t len, size_t max) {
+/* The list as "[word][word]", or "!" or "#" for the errors; to be freed by the caller with
+ * buf_free. */
+static void show_split(struct buf *out, struct resp_words *words, const char *line, size_t len,
+                       size_t max) {
     uint8_t *copy = exact_copy(line, len);
     enum rd_err err = resp_words_split(words, copy, len, max);
     if (err != RD_OK) {
@@ -141,7 +144,8 @@ static void quote(struct prng *prng, struct buf *line, const uint8_t *bytes, siz
     ck_assert_int_eq(buf_append(line, &mark, 1), RD_OK);
     for (size_t i = 0; i < len; i++) {
         if (twice && prng_chance(prng, 1, 4)) {
-            ck_assert_int_eq(buf_printf(line, prng_chance(prng, 1, 2) ? "\\x%02x" : "\\x%02X", bytes[i]), RD_OK);
+            ck_assert_int_eq(
+                buf_printf(line, prng_chance(prng, 1, 2) ? "\\x%02x" : "\\x%02X", bytes[i]), RD_OK);
             continue;
         }
         if (bytes[i] == (uint8_t)mark || (twice && bytes[i] == '\\')) {
@@ -194,7 +198,8 @@ START_TEST(survives_failing_allocations) {
         int failed = oom_stop();
         ck_assert_int_eq(err, failed ? RD_ENOMEM : RD_OK);
         ck_assert_uint_eq(words.count, failed ? 0 : 20);
-        ck_assert_int_eq(resp_words_split(&words, (const uint8_t *)line, sizeof(line) - 1, 100), RD_OK);
+        ck_assert_int_eq(resp_words_split(&words, (const uint8_t *)line, sizeof(line) - 1, 100),
+                         RD_OK);
         ck_assert_uint_eq(words.count, 20);
         resp_words_free(&words);
         if (!failed) {

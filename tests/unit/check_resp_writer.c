@@ -1,4 +1,5 @@
-/* resp/writer: the exact bytes of both protocols, units that fail, and trees drawn at random through writer and reader. */
+/* resp/writer: the exact bytes of both protocols, units that fail, and trees drawn at random
+ * through writer and reader. */
 #include "resp/writer.h"
 
 #include "base/prng.h"
@@ -46,7 +47,8 @@ static void write_scalars(struct resp_writer *w) {
 
 START_TEST(writes_scalars) {
     static const char *const expected[] = {
-        "+a  b|+OK|-ERR a b |-ERR 'x y' 7  |$3|\r\nZ|$0||$10|0123456789|$4|a=1\n|$3|-12|$-1|*-1|:1|:0|"
+        "+a  b|+OK|-ERR a b |-ERR 'x y' 7  "
+        "|$3|\r\nZ|$0||$10|0123456789|$4|a=1\n|$3|-12|$-1|*-1|:1|:0|"
         "$22|-123456789012345678901|-ERR a  b|$5|some\n|:42|",
         "+a  b|+OK|-ERR a b |-ERR 'x y' 7  |$3|\r\nZ|$0||$10|0123456789|$4|a=1\n|$3|-12|_|_|#t|#f|"
         "(-123456789012345678901|!8|ERR a\r\nb|=9|txt:some\n|:42|",
@@ -75,8 +77,9 @@ START_TEST(writes_scalars) {
 END_TEST
 
 START_TEST(writes_integers) {
-    static const int64_t values[] = {0,       1,          9,     10,        -1,        -9,       -10,      99, 100, 12345,
-                                     1000000, -987654321, 1 << 30, INT64_MAX, INT64_MIN, INT32_MIN, UINT32_MAX};
+    static const int64_t values[] = {
+        0,     1,       9,          10,      -1,        -9,        -10,       99,        100,
+        12345, 1000000, -987654321, 1 << 30, INT64_MAX, INT64_MIN, INT32_MIN, UINT32_MAX};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         char expected[100];
         char digits[30];
@@ -131,7 +134,8 @@ START_TEST(writes_doubles) {
     w.proto = 3;
     resp_write_double(&w, c->value);
     ck_assert_int_eq(resp_writer_end(&w), RD_OK);
-    snprintf(expected, sizeof(expected), "$%zu\r\n%s\r\n,%s\r\n", strlen(c->text), c->text, c->text);
+    snprintf(expected, sizeof(expected), "$%zu\r\n%s\r\n,%s\r\n", strlen(c->text), c->text,
+             c->text);
     expect_bytes(&out, expected);
     buf_free(&out);
 }
@@ -259,8 +263,9 @@ START_TEST(puts_heads_in_front_of_what_was_counted) {
     for (int proto = 2; proto <= 3; proto++) {
         ck_assert_int_eq(buf_printf(&expected, "*2\r\n%s\r\n", proto == 2 ? "*24" : "%12"), RD_OK);
         for (int i = 0; i < 12; i++) {
-            ck_assert_int_eq(
-                buf_printf(&expected, "$2\r\n%02d\r\n%s", i, i % 2 == 0 ? "*0\r\n" : "*1\r\n*1\r\n:0\r\n"), RD_OK);
+            ck_assert_int_eq(buf_printf(&expected, "$2\r\n%02d\r\n%s", i,
+                                        i % 2 == 0 ? "*0\r\n" : "*1\r\n*1\r\n:0\r\n"),
+                             RD_OK);
         }
         ck_assert_int_eq(buf_printf(&expected, "%c1\r\n:8\r\n", proto == 2 ? '*' : '~'), RD_OK);
     }
@@ -270,7 +275,8 @@ START_TEST(puts_heads_in_front_of_what_was_counted) {
 }
 END_TEST
 
-/* For each allocation that fails: nothing of the unit is left, what was there before is, and the next unit is fine. */
+/* For each allocation that fails: nothing of the unit is left, what was there before is, and the
+ * next unit is fine. */
 START_TEST(a_unit_fails_as_a_whole) {
     for (unsigned n = 1;; n++) {
         struct buf out = {0};
@@ -395,7 +401,8 @@ START_TEST(asserts_complete_values) {
 }
 END_TEST
 
-/* --- trees drawn at random ------------------------------------------------------------------------------------ */
+/* --- trees drawn at random
+ * ------------------------------------------------------------------------------------ */
 
 struct tree {
     struct prng prng;

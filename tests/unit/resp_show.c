@@ -8,11 +8,21 @@
 #include <string.h>
 
 static const char *const names[] = {
-    [RESP_SIMPLE] = "simple",     [RESP_ERROR] = "error",           [RESP_INT] = "int",
-    [RESP_BULK] = "bulk",         [RESP_ARRAY] = "array",           [RESP_NULL] = "null",
-    [RESP_DOUBLE] = "double",     [RESP_BOOL] = "bool",             [RESP_BIG_NUMBER] = "big",
-    [RESP_MAP] = "map",           [RESP_BULK_ERROR] = "bulk_error", [RESP_VERBATIM] = "verbatim",
-    [RESP_SET] = "set",           [RESP_ATTRIBUTE] = "attribute",   [RESP_PUSH] = "push",
+    [RESP_SIMPLE] = "simple",
+    [RESP_ERROR] = "error",
+    [RESP_INT] = "int",
+    [RESP_BULK] = "bulk",
+    [RESP_ARRAY] = "array",
+    [RESP_NULL] = "null",
+    [RESP_DOUBLE] = "double",
+    [RESP_BOOL] = "bool",
+    [RESP_BIG_NUMBER] = "big",
+    [RESP_MAP] = "map",
+    [RESP_BULK_ERROR] = "bulk_error",
+    [RESP_VERBATIM] = "verbatim",
+    [RESP_SET] = "set",
+    [RESP_ATTRIBUTE] = "attribute",
+    [RESP_PUSH] = "push",
 };
 
 static void must(enum rd_err err) {
