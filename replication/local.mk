@@ -22,3 +22,20 @@ replication_libreplication_la_SOURCES = \
 	replication/varint.h \
 	replication/version.c \
 	replication/version.h
+
+check_PROGRAMS += tests/unit/check_varint
+tests_unit_check_varint_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_varint_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_version
+tests_unit_check_version_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_version_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_hlc
+tests_unit_check_hlc_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_slot
+tests_unit_check_slot_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_quorum
+tests_unit_check_quorum_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

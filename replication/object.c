@@ -130,7 +130,7 @@ struct sieve {
     uint32_t size; /* of `siblings`: as many as both objects have together */
     uint32_t kept;
     uint32_t dropped;
-    uint32_t into_new; /* kept, and `into` does not have it */
+    uint32_t into_new;  /* kept, and `into` does not have it */
     uint32_t into_lost; /* `into` has it, and it was dropped or replaced */
     uint32_t from_new;  /* the same of `from` */
     uint32_t from_lost;
@@ -212,8 +212,8 @@ static int by_dot(const void *left, const void *right) {
 
 /* True if `object` has exactly this sibling: the order makes it a binary search. */
 static bool carries(const struct object *object, const struct sibling *sibling) {
-    return object->count > 0 && bsearch(sibling, object->siblings, object->count,
-                                        sizeof *sibling, by_order) != NULL;
+    return object->count > 0 &&
+           bsearch(sibling, object->siblings, object->count, sizeof *sibling, by_order) != NULL;
 }
 
 /* Finds dots that both sides dropped although both carry them, with different stamps: they differ in place, so each looked
@@ -380,8 +380,8 @@ enum rd_err object_write(struct object *object, const struct context *context,
     err = version_advance(&object->version, dot);
     assert(err == RD_OK);
 
-    struct sibling sibling = {.dot = *dot, .stamp = stamp, .expires_ms = expires_ms,
-                              .value = blob_ref(value)};
+    struct sibling sibling = {
+        .dot = *dot, .stamp = stamp, .expires_ms = expires_ms, .value = blob_ref(value)};
     uint32_t at = 0;
     while (at < object->count && sibling_compare(&object->siblings[at], &sibling) < 0) {
         at++; /* nearly always 0: a new stamp exceeds those it meets */
@@ -461,7 +461,8 @@ uint64_t object_next_expiry_ms(const struct object *object) {
 }
 
 uint64_t object_bytes(const struct object *object) {
-    uint64_t bytes = sizeof *object + (uint64_t)object->version.count * sizeof *object->version.entries;
+    uint64_t bytes =
+        sizeof *object + (uint64_t)object->version.count * sizeof *object->version.entries;
     for (uint32_t i = 0; i < object->count; i++) {
         const struct sibling *sibling = &object->siblings[i];
         bytes += sizeof *sibling + sizeof *sibling->value + sibling->value->len;
@@ -480,9 +481,9 @@ enum rd_err object_context(const struct object *object, struct context *out) {
 
 enum rd_err object_context_after(const struct object *object, const struct context *before,
                                  const struct dot *dot, struct context *out) {
-    bool alone = dot == NULL ? object->count == 0
-                             : object->count == 1 &&
-                                   dot_compare(&object->siblings[0].dot, dot) == 0;
+    bool alone = dot == NULL
+                     ? object->count == 0
+                     : object->count == 1 && dot_compare(&object->siblings[0].dot, dot) == 0;
     struct context after;
     enum rd_err err = alone ? object_context(object, &after) : context_copy(before, &after);
     if (err == RD_OK && !alone && dot != NULL) {

@@ -36,9 +36,11 @@ struct object {
 
 /* What object_merge found. */
 struct object_merge_result {
-    bool changed;     /* `into` is now another object than before */
-    bool from_behind; /* the result is another object than `from`: whoever sent it has something to learn */
-    bool dot_clash;   /* one dot carried two stamps or expiries: a bug or damage; the greater one was kept */
+    bool changed; /* `into` is now another object than before */
+    bool
+        from_behind; /* the result is another object than `from`: whoever sent it has something to learn */
+    bool
+        dot_clash; /* one dot carried two stamps or expiries: a bug or damage; the greater one was kept */
 };
 
 /* Frees all; the object is empty and usable again. */
@@ -70,8 +72,9 @@ bool object_reaches(const struct object *object, const struct context *context);
 /* A coordinator's write: drops the siblings that `context` covers, joins its vector into the object's (and its lone dot, if
  * that is the next of its actor), adds `dot` and a sibling with it. Asserts that the joined vector does not cover `dot` yet. Takes a reference of its own to `value`.
  * Error: RD_ENOMEM, nothing changed. */
-enum rd_err object_write(struct object *object, const struct context *context, const struct dot *dot,
-                         uint64_t stamp, struct blob *value, uint64_t expires_ms);
+enum rd_err object_write(struct object *object, const struct context *context,
+                         const struct dot *dot, uint64_t stamp, struct blob *value,
+                         uint64_t expires_ms);
 
 /* A coordinator's deletion: drops and joins as object_write does, adds no dot, raises
  * `deleted_stamp` to `stamp` if a sibling was dropped. `removed` (may be NULL): how many siblings were dropped. Error: RD_ENOMEM, nothing

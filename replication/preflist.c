@@ -55,8 +55,8 @@ struct share {
 
 /* A member while places are given away. */
 struct candidate {
-    uint32_t zone;       /* its number */
-    uint32_t load, cap;  /* places it has, and may have */
+    uint32_t zone;              /* its number */
+    uint32_t load, cap;         /* places it has, and may have */
     uint32_t leads, leader_cap; /* the same of first places */
 };
 
@@ -114,8 +114,8 @@ static void share_out(struct share *shares, size_t count, uint64_t total) {
         for (size_t i = 0; i < count; i++) {
             if (!shares[i].fixed) {
                 uint64_t wanted = rest * shares[i].weight / weight;
-                shares[i].fixed = raised >= lowered ? shares[i].got > wanted
-                                                    : shares[i].got < wanted;
+                shares[i].fixed =
+                    raised >= lowered ? shares[i].got > wanted : shares[i].got < wanted;
             }
         }
     }

@@ -10,15 +10,15 @@
 enum quorum_verdict {
     QUORUM_OPEN, /* more answers are needed and may come */
     QUORUM_MET,  /* `needed` good answers have come; final */
-    QUORUM_LOST  /* so many have failed that it cannot be met any more; final unless quorum_expect adds one */
+    QUORUM_LOST /* so many have failed that it cannot be met any more; final unless quorum_expect adds one */
 };
 
 struct quorum {
-    uint32_t needed;    /* good answers that finish the request */
-    uint32_t expected;  /* nodes asked so far */
-    uint32_t good;      /* distinct nodes that answered well */
-    uint32_t bad;       /* distinct nodes that failed */
-    uint64_t answered;  /* bit i: the i-th node asked has answered */
+    uint32_t needed;   /* good answers that finish the request */
+    uint32_t expected; /* nodes asked so far */
+    uint32_t good;     /* distinct nodes that answered well */
+    uint32_t bad;      /* distinct nodes that failed */
+    uint64_t answered; /* bit i: the i-th node asked has answered */
 };
 
 /* Starts to count towards `needed` >= 1 good answers, with nobody asked yet. */

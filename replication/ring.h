@@ -18,8 +18,8 @@
 
 struct ring_member {
     struct node_id id;
-    struct node_id placement; /* usually equal to id */
-    uint32_t vnodes;          /* 1..RING_MAX_VNODES */
+    struct node_id placement;   /* usually equal to id */
+    uint32_t vnodes;            /* 1..RING_MAX_VNODES */
     char zone[RING_ZONE_BYTES]; /* empty: a zone of its own */
 };
 

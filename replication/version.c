@@ -148,8 +148,7 @@ enum rd_err version_reserve(struct version *version, size_t count) {
 enum rd_err version_advance(struct version *version, const struct dot *dot) {
     assert(dot->counter > 0);
     uint32_t at = lower_bound(version, &dot->actor);
-    if (at < version->count &&
-        actor_compare(&version->entries[at].actor, &dot->actor) == 0) {
+    if (at < version->count && actor_compare(&version->entries[at].actor, &dot->actor) == 0) {
         if (version->entries[at].counter < dot->counter) {
             version->entries[at].counter = dot->counter;
         }

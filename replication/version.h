@@ -94,7 +94,8 @@ enum rd_err version_advance(struct version *version, const struct dot *dot);
 enum rd_err version_join(struct version *into, const struct version *from);
 
 /* The entry of `incarnation` with the highest epoch, or NULL. Borrowed until the next change. */
-const struct version_entry *version_newest_epoch(const struct version *version, uint64_t incarnation);
+const struct version_entry *version_newest_epoch(const struct version *version,
+                                                 uint64_t incarnation);
 
 /* An upper bound of the bytes that version_write takes. */
 size_t version_write_max(const struct version *version);

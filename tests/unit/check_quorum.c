@@ -1,0 +1,103 @@
+/* replication/quorum: a table of short stories, and random ones against plain counting. */
+#include "replication/quorum.h"
+
+#include "base/prng.h"
+#include "tests/lib/run.h"
+
+#include <string.h>
+
+/* One letter per event. e: one more node is asked. 0, 1, 2...: that node answers well. A, B, C...: node 0, 1, 2... fails. */
+static const struct {
+    uint32_t needed;
+    const char *story;
+    enum quorum_verdict verdict;
+} stories[] = {
+    {1, "", QUORUM_LOST},        {1, "e", QUORUM_OPEN},       {1, "e0", QUORUM_MET},
+    {1, "eA", QUORUM_LOST},      {1, "eAe", QUORUM_OPEN},     {1, "eAe1", QUORUM_MET},
+    {2, "ee0", QUORUM_OPEN},     {2, "ee00", QUORUM_OPEN},    {2, "ee01", QUORUM_MET},
+    {2, "ee0B", QUORUM_LOST},    {2, "ee0A", QUORUM_OPEN},    {2, "ee0A1", QUORUM_MET},
+    {2, "eeA0", QUORUM_LOST},    {2, "eee0B2", QUORUM_MET},   {2, "eee0BC", QUORUM_LOST},
+    {2, "eee0BCe", QUORUM_OPEN}, {2, "eee0BCe3", QUORUM_MET}, {2, "eee01C", QUORUM_MET},
+    {3, "ee", QUORUM_LOST},      {3, "eee012", QUORUM_MET},   {3, "eee012ABC", QUORUM_MET},
+};
+
+START_TEST(tells_these_stories) {
+    struct quorum quorum;
+    quorum_init(&quorum, stories[_i].needed);
+    for (const char *at = stories[_i].story; *at != 0; at++) {
+        if (*at == 'e') {
+            uint32_t before = quorum.expected;
+            ck_assert_uint_eq(quorum_expect(&quorum), before);
+        } else if (*at >= 'A') {
+            quorum_add(&quorum, (uint32_t)(*at - 'A'), false);
+        } else {
+            quorum_add(&quorum, (uint32_t)(*at - '0'), true);
+        }
+        quorum_check(&quorum);
+    }
+    ck_assert_msg(quorum_verdict(&quorum) == stories[_i].verdict, "%u of %s", stories[_i].needed,
+                  stories[_i].story);
+}
+END_TEST
+
+START_TEST(agrees_with_plain_counting) {
+    struct prng prng;
+    prng_seed(&prng, (uint64_t)_i);
+    for (int round = 0; round < 300; round++) {
+        struct quorum quorum;
+        uint32_t needed = 1 + (uint32_t)prng_below(&prng, 8);
+        quorum_init(&quorum, needed);
+        int answers[QUORUM_MAX_NODES]; /* -1: none yet */
+        uint32_t asked = 0;
+        bool met = false;
+        for (int step = 0; step < 200; step++) {
+            if (asked < QUORUM_MAX_NODES && (asked == 0 || prng_chance(&prng, 1, 4))) {
+                answers[asked] = -1;
+                ck_assert_uint_eq(quorum_expect(&quorum), asked);
+                asked++;
+            } else {
+                uint32_t which = (uint32_t)prng_below(&prng, asked);
+                bool good = prng_chance(&prng, 1, 3);
+                ck_assert_int_eq(quorum_has(&quorum, which), answers[which] >= 0);
+                answers[which] = answers[which] < 0 ? good : answers[which];
+                ck_assert_int_eq(quorum_add(&quorum, which, good), quorum_verdict(&quorum));
+            }
+            uint32_t good = 0;
+            uint32_t bad = 0;
+            for (uint32_t i = 0; i < asked; i++) {
+                good += answers[i] == 1;
+                bad += answers[i] == 0;
+            }
+            enum quorum_verdict wanted = good >= needed         ? QUORUM_MET
+                                         : asked - bad < needed ? QUORUM_LOST
+                                                                : QUORUM_OPEN;
+            ck_assert_int_eq(quorum_verdict(&quorum), wanted);
+            ck_assert(!met || wanted == QUORUM_MET);
+            met = wanted == QUORUM_MET;
+            quorum_check(&quorum);
+        }
+    }
+}
+END_TEST
+
+START_TEST(counts_as_many_as_it_may_ask) {
+    struct quorum quorum;
+    quorum_init(&quorum, QUORUM_MAX_NODES);
+    for (uint32_t i = 0; i < QUORUM_MAX_NODES; i++) {
+        quorum_expect(&quorum);
+    }
+    for (uint32_t i = QUORUM_MAX_NODES; i-- > 0;) {
+        ck_assert_int_eq(quorum_add(&quorum, i, true), i == 0 ? QUORUM_MET : QUORUM_OPEN);
+    }
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("quorum");
+    TCase *tcase = tcase_create("quorum");
+    tcase_add_loop_test(tcase, tells_these_stories, 0, (int)(sizeof stories / sizeof *stories));
+    tcase_add_loop_test(tcase, agrees_with_plain_counting, 0, 10);
+    tcase_add_test(tcase, counts_as_many_as_it_may_ask);
+    suite_add_tcase(suite, tcase);
+    return test_run(suite);
+}
