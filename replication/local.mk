@@ -39,3 +39,8 @@ tests_unit_check_slot_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
 check_PROGRAMS += tests/unit/check_quorum
 tests_unit_check_quorum_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_object
+tests_unit_check_object_SOURCES = tests/unit/check_object.c tests/unit/object_text.c tests/unit/object_text.h
+tests_unit_check_object_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_object_LDFLAGS = $(OOM_LDFLAGS)
