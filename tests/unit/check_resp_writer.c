@@ -324,6 +324,73 @@ START_TEST(a_unit_fails_as_a_whole) {
 }
 END_TEST
 
+/* Writes one value by function number `kind`; false: there is none of that number. */
+static bool write_kind(struct resp_writer *w, int kind) {
+    static const uint8_t full[256] = {0};
+    struct resp_deferred deferred;
+    switch (kind) {
+    case 0:
+        resp_write_ok(w);
+        break;
+    case 1:
+        resp_write_simple(w, "x");
+        break;
+    case 2:
+        resp_write_textf(w, "%d", 1);
+        break;
+    case 3:
+        resp_write_int(w, 1);
+        break;
+    case 4:
+        resp_write_bulk(w, "x", 1);
+        break;
+    case 5:
+        resp_write_map(w, 0);
+        break;
+    case 6:
+        resp_write_push(w, 0);
+        break;
+    case 7:
+        resp_write_attribute(w, 0);
+        resp_write_double(w, 0.5);
+        break;
+    case 8: /* the children fill the buffer, so that there is no room for the head */
+        resp_write_open(w, &deferred);
+        resp_write_raw(w, full, sizeof(full));
+        resp_write_close_array(w, &deferred);
+        break;
+    default:
+        return false;
+    }
+    return true;
+}
+
+START_TEST(each_kind_of_value_can_fail) {
+    for (int kind = 0;; kind++) {
+        for (unsigned n = 1;; n++) {
+            struct buf out = {0};
+            struct resp_writer w;
+            resp_writer_init(&w, &out, 3);
+            oom_fail_at(n);
+            bool known = write_kind(&w, kind);
+            enum rd_err err = resp_writer_end(&w);
+            int failed = oom_stop();
+            if (!known) {
+                ck_assert_int_eq(kind, 9);
+                return;
+            }
+            ck_assert_int_eq(err, failed ? RD_ENOMEM : RD_OK);
+            ck_assert_int_eq(buf_len(&out) == 0, failed);
+            buf_free(&out);
+            if (!failed) {
+                ck_assert_uint_eq(n, kind == 8 ? 3 : 2);
+                break;
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(refuses_what_no_memory_can_hold) {
     struct buf out = {0};
     struct resp_writer w;
@@ -579,6 +646,7 @@ int main(void) {
     tcase_add_test(tcase, leaves_attributes_out_in_protocol_2);
     tcase_add_test(tcase, puts_heads_in_front_of_what_was_counted);
     tcase_add_test(tcase, a_unit_fails_as_a_whole);
+    tcase_add_test(tcase, each_kind_of_value_can_fail);
     tcase_add_test(tcase, refuses_what_no_memory_can_hold);
     tcase_add_test(tcase, can_be_given_up);
     tcase_add_loop_test(tcase, the_reader_gets_what_was_written, 0, 20);
