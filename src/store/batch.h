@@ -14,12 +14,12 @@
 #include "store/row.h"
 
 struct batch_row {
-    struct store_key at;    /* points into `bytes` */
-    struct row_value now;   /* now.value NULL: erase */
+    struct store_key at;  /* points into `bytes` */
+    struct row_value now; /* now.value NULL: erase */
     uint64_t old_digest;
     bool was_live;
-    size_t order;           /* of submission */
-    uint8_t *bytes;         /* owned: key, then sub; NULL if both are empty */
+    size_t order;   /* of submission */
+    uint8_t *bytes; /* owned: key, then sub; NULL if both are empty */
 };
 
 /* A zeroed batch is an empty one. */

@@ -6,8 +6,20 @@ src_store_libstore_la_SOURCES = \
 	src/store/page.c src/store/page.h \
 	src/store/row.c src/store/row.h \
 	src/store/row_list.c src/store/row_list.h \
+	src/store/sqlite_check.c \
+	src/store/sqlite_file.c src/store/sqlite_file.h \
+	src/store/sqlite_row.c src/store/sqlite_row.h \
 	src/store/store.c src/store/store.h src/store/store_engine.h \
-	src/store/store_mem.c src/store/store_mem.h
+	src/store/store_mem.c src/store/store_mem.h \
+	src/store/store_sqlite.c src/store/store_sqlite.h \
+	src/store/types.h \
+	src/store/wal_sync.c src/store/wal_sync.h
+
+check_PROGRAMS += tests/unit/check_store
+tests_unit_check_store_SOURCES = tests/unit/check_store.c \
+	tests/lib/store_rig.c tests/lib/store_rig.h
+tests_unit_check_store_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+tests_unit_check_store_LDFLAGS = $(OOM_LDFLAGS)
 
 check_PROGRAMS += tests/unit/check_store_mem
 tests_unit_check_store_mem_LDADD = $(TEST_LIBS) $(UP_TO_STORE)

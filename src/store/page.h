@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "store/store.h"
+#include "store/types.h"
 
 /* A zeroed page is an empty one. */
 struct page {

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/blob.h"
-#include "store/store.h"
+#include "store/types.h"
 
 /* What a row holds beside its key. */
 struct row_value {

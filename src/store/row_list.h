@@ -14,7 +14,8 @@
 #include "base/prng.h"
 #include "store/row.h"
 
-#define ROW_LIST_LEVELS 12 /* a quarter of the rows of a level are in the next one: enough for 4^12 rows */
+#define ROW_LIST_LEVELS                                                                            \
+    12 /* a quarter of the rows of a level are in the next one: enough for 4^12 rows */
 
 struct row {
     struct store_key at; /* points into the row itself */

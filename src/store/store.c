@@ -258,8 +258,9 @@ static void complete_scan(struct store *store, uint64_t token, enum rd_err err, 
     complete(store, done);
 }
 
-void store_scan(struct store *store, const struct store_range *range, const struct store_cursor *cursor,
-                size_t max_rows, size_t max_bytes, uint64_t token) {
+void store_scan(struct store *store, const struct store_range *range,
+                const struct store_cursor *cursor, size_t max_rows, size_t max_bytes,
+                uint64_t token) {
     checked(store);
     assert((unsigned)range->space < STORE_SPACES && range->last_slot < SLOT_COUNT);
     assert(range->first_slot <= range->last_slot && max_rows > 0);

@@ -13,7 +13,9 @@
 #include "replication/slot.h"
 #include "store/batch.h"
 #include "store/page.h"
-#include "store/store.h"
+#include "store/types.h"
+
+struct store;
 
 /* What an engine does. Outputs are untouched on error. */
 struct store_ops {
@@ -26,7 +28,8 @@ struct store_ops {
     enum rd_err (*scan)(struct store *store, const struct store_range *range,
                         const struct store_key *behind, size_t max_rows, size_t max_bytes,
                         struct page *page);
-    enum rd_err (*scan_due)(struct store *store, uint64_t before_ms, size_t max_rows, struct page *page);
+    enum rd_err (*scan_due)(struct store *store, uint64_t before_ms, size_t max_rows,
+                            struct page *page);
     uint64_t (*bytes_on_disk)(const struct store *store);
     void (*close)(struct store *store); /* frees the engine's struct */
 };
@@ -48,12 +51,13 @@ struct store {
     uint32_t magic;
     const struct store_ops *ops;
     struct batch batch;
-    struct completion *ring; /* owned; `ring_cap` entries, a power of two; the oldest at ring_head */
+    struct completion
+        *ring; /* owned; `ring_cap` entries, a power of two; the oldest at ring_head */
     size_t ring_cap;
     size_t ring_head;
     size_t ring_count;
-    bool hold;     /* new completions wait until the engine lets them go */
-    size_t held;   /* so many of the newest wait */
+    bool hold;   /* new completions wait until the engine lets them go */
+    size_t held; /* so many of the newest wait */
     bool polling;
     struct store_stats stats; /* all but bytes_on_disk */
     uint32_t live[SLOT_COUNT];

@@ -215,7 +215,8 @@ static void note_due(struct store_mem *mem, const struct row *row) {
 
 /* Reserves all memory that applying `batch` takes: the record, a new row for each that is inserted, room
  * in the list of records. */
-static enum rd_err undo_prepare(struct store_mem *mem, const struct batch *batch, struct undo **out) {
+static enum rd_err undo_prepare(struct store_mem *mem, const struct batch *batch,
+                                struct undo **out) {
     if (mem->undo_count == mem->undo_cap) {
         size_t cap = mem->undo_cap == 0 ? 16 : mem->undo_cap * 2;
         struct undo **more = realloc(mem->undo, cap * sizeof(struct undo *));

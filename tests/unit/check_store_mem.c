@@ -302,7 +302,8 @@ START_TEST(faults_and_crashes_meet) {
     store_commit(store, 1);
     put("a", "2", true);
     store_commit(store, 2);
-    ck_assert(store_mem_erase_row(store, &a)); /* the records of commits 1 and 2 still know the row */
+    ck_assert(
+        store_mem_erase_row(store, &a)); /* the records of commits 1 and 2 still know the row */
     put("a", "3", false);
     store_commit(store, 3);
     put("a", NULL, true);
