@@ -25,10 +25,10 @@ struct clients;
 struct server;
 
 struct call {
-    struct call *next;      /* the connection's next call; or of the free list, or of the orphans */
-    struct call *previous;  /* of the orphans */
+    struct call *next;     /* the connection's next call; or of the free list, or of the orphans */
+    struct call *previous; /* of the orphans */
     struct clients *clients;
-    struct client *client;  /* NULL once the connection has gone */
+    struct client *client;     /* NULL once the connection has gone */
     const struct command *row; /* NULL: the first argument names no command */
     const struct resp_slice *argv;
     size_t argc;
@@ -50,14 +50,16 @@ struct call {
     struct lane_claim one_claim;
     struct lane_claim *claims; /* &one_claim, or owned */
     size_t claim_count;
-    size_t waiting;            /* claims not granted yet */
+    size_t waiting; /* claims not granted yet, and 1 for a barrier */
     struct call *next_ready;
     struct resp_writer writer;
-    bool writing;  /* `writer` is set up */
-    bool direct;   /* it writes to the connection's output, not to `out` */
+    bool writing; /* `writer` is set up */
+    bool direct;  /* it writes to the connection's output, not to `out` */
     bool parked;
     bool done;
-    bool failed;   /* the reply is an error */
+    bool failed;     /* the reply is an error */
+    bool rejected;   /* it never ran */
+    size_t reply_at; /* where in the output the reply begins */
     struct buf out;
     uint64_t begun_us; /* monotonic */
 };
@@ -72,7 +74,8 @@ struct resp_writer *call_reply(struct call *call);
 enum call_progress call_error(struct call *call, const char *text);
 
 /* The same, formatted. */
-enum call_progress call_errorf(struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+enum call_progress call_errorf(struct call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Writes the error that stands for `err`; `text`: the sentence behind the code, NULL or "": rd_err_text. Returns CALL_DONE. */
 enum call_progress call_fail(struct call *call, enum rd_err err, const char *text);
@@ -101,11 +104,17 @@ struct call *call_new(struct client *client, const struct resp_slice *argv, size
 /* Runs the call, and what becomes runnable by that. */
 void call_run(struct call *call);
 
+/* Ends a call whose error has been written and that is not to run, and runs what becomes runnable by that. */
+void call_refused(struct call *call);
+
 /* Routes the node's answer to its call; an answer to nobody is ignored. */
 void call_answer(struct clients *clients, uint64_t tag, struct client_reply *reply);
 
 /* The call's connection has gone: it runs on without one. */
 void call_orphan(struct call *call);
+
+/* Lets a barrier run once its keys are free, without waiting for the calls before it. */
+void call_lift_barrier(struct call *barrier);
 
 /* Frees a call outright, when the server ends. */
 void call_free(struct call *call);

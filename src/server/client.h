@@ -27,7 +27,7 @@ struct client {
     struct clients *clients;
     uint64_t id; /* never used twice by a process */
     int fd;
-    struct event *readable, *writable; /* owned */
+    struct event *readable, *writable;        /* owned */
     char address[CLIENT_ADDRESS_BYTES];       /* "ip:port" of the peer */
     char local_address[CLIENT_ADDRESS_BYTES]; /* of our side */
 
@@ -48,6 +48,7 @@ struct client {
     size_t recv_bytes; /* how much to ask for next time */
     bool reading;      /* `readable` is armed */
     bool ended;        /* the peer sends no more */
+    bool hungry;       /* the input holds no whole command */
 
     /* Calls, oldest first. */
     struct call *first_call, *last_call;
@@ -88,6 +89,9 @@ void client_reset(struct client *client);
 
 /* Sets *field to a copy of `len` bytes, to NULL if len is 0. Error: RD_ENOMEM, nothing changed. */
 enum rd_err client_set_text(char **field, const void *bytes, size_t len);
+
+/* True if `text` is fit to be shown in a line of CLIENT LIST: printable ASCII without spaces. */
+bool client_text_is_plain(const struct resp_slice *text);
 
 /* Appends the connection's line of CLIENT LIST, without an end of line. Error: RD_ENOMEM. */
 enum rd_err client_describe(const struct client *client, struct buf *out);

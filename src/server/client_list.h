@@ -51,10 +51,11 @@ struct clients {
     size_t free_call_count;
     struct call *first_ready, *last_ready; /* parked calls that may run now */
     bool running_ready;
-    struct call *orphans; /* parked or waiting calls without a connection; a list through `next` and `previous` */
+    struct call *
+        orphans; /* parked or waiting calls without a connection; a list through `next` and `previous` */
 
-    struct topology *topology; /* owned: what CLUSTER says, cached */
-    struct event *tick;        /* owned */
+    struct topology *topology;           /* owned: what CLUSTER says, cached */
+    struct event *tick;                  /* owned */
     struct command_stats *command_stats; /* owned, command_total() of them */
     struct error_stats errors[ERROR_CODES_MAX];
     size_t error_count;

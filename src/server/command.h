@@ -51,13 +51,15 @@ struct command {
     int16_t key_step;
     uint32_t flags;
     uint32_t acl;
-    const char *key_flags; /* as COMMAND's key specifications show them, "RO access"; NULL without keys */
+    const char
+        *key_flags; /* as COMMAND's key specifications show them, "RO access"; NULL without keys */
     const char *group;
     const char *since; /* of Redis, or of Redynamo for its own commands */
     const char *complexity;
     const char *summary;
-    const char *syntax; /* of what follows the name; the language is described in command_syntax.h */
-    const char *tips;   /* separated by spaces; NULL: none */
+    const char
+        *syntax;      /* of what follows the name; the language is described in command_syntax.h */
+    const char *tips; /* separated by spaces; NULL: none */
     const struct command *subcommands;
     size_t subcommand_count;
 };

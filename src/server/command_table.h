@@ -19,7 +19,8 @@ const struct command *command_find_full(const void *name, size_t len);
 
 /* The row that the arguments call: a subcommand's if the command has some and the second argument names one.
  * `*parent`: the row of the first argument, NULL if it names none. NULL if nothing is named. */
-const struct command *command_resolve(const struct resp_slice *argv, size_t argc, const struct command **parent);
+const struct command *command_resolve(const struct resp_slice *argv, size_t argc,
+                                      const struct command **parent);
 
 /* True if `row` may be called with `argc` arguments, its name included. */
 bool command_arity_ok(const struct command *row, size_t argc);

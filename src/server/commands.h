@@ -34,7 +34,6 @@ command_fn cmd_command_list;
 command_fn cmd_config_get;
 command_fn cmd_config_help;
 command_fn cmd_config_resetstat;
-command_fn cmd_config_rewrite;
 command_fn cmd_config_set;
 command_fn cmd_dbsize;
 command_fn cmd_del;

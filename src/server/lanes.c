@@ -40,7 +40,8 @@ static void append(struct lane_bucket *bucket, struct lane_claim *claim) {
 
 /* Doubles the table; without memory it stays as it is, correct and slower. */
 static void grow(struct lanes *lanes) {
-    struct lanes bigger = {.bucket_count = lanes->bucket_count * 2, .claim_count = lanes->claim_count};
+    struct lanes bigger = {.bucket_count = lanes->bucket_count * 2,
+                           .claim_count = lanes->claim_count};
     bigger.buckets = calloc(bigger.bucket_count, sizeof(*bigger.buckets));
     if (bigger.buckets == NULL) {
         return;
@@ -58,8 +59,10 @@ static void grow(struct lanes *lanes) {
 
 /* True if no claim before `claim` in its lane conflicts with it. */
 static bool may_go(const struct lane_bucket *bucket, const struct lane_claim *claim) {
-    for (const struct lane_claim *other = bucket->first; other != NULL && other != claim; other = other->next) {
-        if (other->hash == claim->hash && other->owner != claim->owner && (other->exclusive || claim->exclusive)) {
+    for (const struct lane_claim *other = bucket->first; other != NULL && other != claim;
+         other = other->next) {
+        if (other->hash == claim->hash && other->owner != claim->owner &&
+            (other->exclusive || claim->exclusive)) {
             return false;
         }
     }
@@ -99,8 +102,8 @@ static void unlink_claim(struct lane_bucket *bucket, struct lane_claim *claim) {
     }
 }
 
-void lanes_leave(struct lanes *lanes, struct lane_claim *claims, size_t count, void (*on_grant)(void *arg, void *owner),
-                 void *arg) {
+void lanes_leave(struct lanes *lanes, struct lane_claim *claims, size_t count,
+                 void (*on_grant)(void *arg, void *owner), void *arg) {
     for (size_t i = 0; i < count; i++) {
         struct lane_bucket *bucket = bucket_of(lanes, claims[i].hash);
         unlink_claim(bucket, &claims[i]);

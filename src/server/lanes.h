@@ -43,7 +43,7 @@ void lanes_free(struct lanes *lanes);
 size_t lanes_enter(struct lanes *lanes, struct lane_claim *claims, size_t count);
 
 /* Takes the claims out. Calls `on_grant` for each claim of others that is granted by that; it must not change the lanes. */
-void lanes_leave(struct lanes *lanes, struct lane_claim *claims, size_t count, void (*on_grant)(void *arg, void *owner),
-                 void *arg);
+void lanes_leave(struct lanes *lanes, struct lane_claim *claims, size_t count,
+                 void (*on_grant)(void *arg, void *owner), void *arg);
 
 #endif

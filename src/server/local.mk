@@ -13,3 +13,35 @@ src_server_libserver_la_SOURCES = \
 	src/server/driver.h \
 	src/server/log.c src/server/log.h \
 	src/server/server.h
+
+
+# Clients and commands.
+src_server_libserver_la_SOURCES += \
+	src/server/call.c src/server/call.h \
+	src/server/client.c src/server/client.h \
+	src/server/client_list.c src/server/client_list.h \
+	src/server/cmd_client.c \
+	src/server/cmd_cluster.c \
+	src/server/cmd_command.c \
+	src/server/cmd_connection.c \
+	src/server/cmd_dyn.c \
+	src/server/cmd_dyncluster.c \
+	src/server/cmd_inspect.c \
+	src/server/cmd_keys.c \
+	src/server/cmd_server.c \
+	src/server/cmd_string.c \
+	src/server/command.h \
+	src/server/command_docs.c src/server/command_docs.h \
+	src/server/command_syntax.c src/server/command_syntax.h \
+	src/server/command_table.c src/server/command_table.h \
+	src/server/commands.h \
+	src/server/describe.c src/server/describe.h \
+	src/server/dispatch.c src/server/dispatch.h \
+	src/server/gather.c src/server/gather.h \
+	src/server/info.c src/server/info.h \
+	src/server/lanes.c src/server/lanes.h \
+	src/server/options.c src/server/options.h \
+	src/server/reading.h \
+	src/server/reply.c \
+	src/server/tickets.c src/server/tickets.h \
+	src/server/topology.c src/server/topology.h

@@ -1,0 +1,321 @@
+/* One connection. Not here: what commands mean (dispatch.c, cmd_*.c), and the order of replies (call.c).
+ *
+ * Invariants: `readable` is armed unless the peer has ended, the connection says its last words, or commands wait for room;
+ * `writable` only while the socket refused bytes. A connection is freed only from the loop's callbacks and clients_flush,
+ * never while one of its calls is on the stack; until then `doomed` marks it.
+ */
+#include "server/client.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/call.h"
+#include "server/client_list.h"
+#include "server/clock.h"
+#include "server/config.h"
+#include "server/dispatch.h"
+#include "server/log.h"
+#include "server/server.h"
+
+#define RECV_LEAST_BYTES (16u << 10)
+#define RECV_MOST_BYTES (1u << 20)
+#define KEPT_BYTES (64u << 10)
+
+static void on_readable(evutil_socket_t fd, short what, void *arg);
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+enum rd_err client_new(struct clients *clients, int fd, const char *address, struct client **out) {
+    struct client *client = calloc(1, sizeof(*client));
+    if (client == NULL) {
+        close(fd);
+        return RD_ENOMEM;
+    }
+    client->clients = clients;
+    client->fd = fd;
+    client->id = clients->next_id++;
+    snprintf(client->address, sizeof(client->address), "%s", address);
+    client->recv_bytes = RECV_LEAST_BYTES;
+    client->born_us = client->active_us = clock_now().mono_us;
+    resp_command_init(&client->reader, &clients->limits);
+    client_reset(client);
+    struct event_base *base = clients->server->base;
+    client->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, client);
+    client->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, client);
+    if (client->readable == NULL || client->writable == NULL ||
+        event_add(client->readable, NULL) != 0) {
+        client_free(client);
+        return RD_ENOMEM;
+    }
+    client->reading = true;
+    *out = client;
+    return RD_OK;
+}
+
+/* Hands the unfinished calls over to nobody: what was received is executed all the same. */
+static void orphan_calls(struct client *client) {
+    struct call *barrier = client->barrier;
+    client->barrier = NULL;
+    struct call *next;
+    for (struct call *call = client->first_call; call != NULL; call = next) {
+        next = call->next;
+        if (call->done) {
+            call_free(call);
+        } else {
+            call_orphan(call);
+        }
+    }
+    client->first_call = client->last_call = NULL;
+    if (barrier != NULL) {
+        call_lift_barrier(barrier);
+    }
+}
+
+void client_free(struct client *client) {
+    orphan_calls(client);
+    if (client->readable != NULL) {
+        event_free(client->readable);
+    }
+    if (client->writable != NULL) {
+        event_free(client->writable);
+    }
+    close(client->fd);
+    resp_command_free(&client->reader);
+    buf_free(&client->in);
+    buf_free(&client->out);
+    free(client->name);
+    free(client->lib_name);
+    free(client->lib_version);
+    free(client);
+}
+
+void client_reset(struct client *client) {
+    client->proto = 2;
+    client->authenticated = client->clients->server->config->requirepass[0] == '\0';
+    resp_command_set_authenticated(&client->reader, client->authenticated);
+    client->monotonic = false;
+    client->r = client->w = 0;
+    client->reply_mode = CLIENT_REPLY_ON;
+    client->skip_next = false;
+    free(client->name);
+    client->name = NULL;
+}
+
+bool client_text_is_plain(const struct resp_slice *text) {
+    for (size_t i = 0; i < text->len; i++) {
+        if (text->data[i] < '!' || text->data[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum rd_err client_set_text(char **field, const void *bytes, size_t len) {
+    char *copy = NULL;
+    if (len > 0) {
+        copy = malloc(len + 1);
+        if (copy == NULL) {
+            return RD_ENOMEM;
+        }
+        memcpy(copy, bytes, len);
+        copy[len] = '\0';
+    }
+    free(*field);
+    *field = copy;
+    return RD_OK;
+}
+
+void client_touch(struct client *client) {
+    if (!client->dirty) {
+        client->dirty = true;
+        client->next_dirty = client->clients->first_dirty;
+        client->clients->first_dirty = client;
+    }
+}
+
+/* ---- input ------------------------------------------------------------------------------------------ */
+
+/* True while one more command may be taken from the input. */
+static bool may_take(const struct client *client) {
+    return !client->doomed && !client->last_words && client->barrier == NULL &&
+           client->in_flight < CLIENT_MAX_IN_FLIGHT &&
+           buf_len(&client->out) < CLIENT_MAX_UNSENT_BYTES;
+}
+
+/* Arms or disarms reading, as may_take says. */
+static void follow_room(struct client *client) {
+    bool wanted = may_take(client) && !client->ended;
+    if (wanted == client->reading) {
+        return;
+    }
+    if (wanted ? event_add(client->readable, NULL) != 0 : event_del(client->readable) != 0) {
+        client->doomed = true;
+        client_touch(client);
+        return;
+    }
+    client->reading = wanted;
+}
+
+static void refuse_input(struct client *client) {
+    struct server *server = client->clients->server;
+    if (buf_len(&client->in) >= server->config->client_query_buffer_bytes) {
+        server->counters.query_limit_disconnects++;
+    }
+    log_line(server->log, LOG_VERBOSE, "Protocol error from client id=%llu addr=%s: %s",
+             (unsigned long long)client->id, client->address, resp_command_error(&client->reader));
+    dispatch_protocol_error(client, resp_command_error(&client->reader));
+}
+
+void client_parse(struct client *client) {
+    while (may_take(client) && !client->hungry && buf_len(&client->in) > 0) {
+        size_t consumed = 0, argc = 0;
+        const struct resp_slice *argv = NULL;
+        enum rd_err err = resp_command_read(&client->reader, buf_data(&client->in),
+                                            buf_len(&client->in), &consumed, &argv, &argc);
+        if (err == RD_EINCOMPLETE) {
+            client->hungry = true;
+            break;
+        }
+        if (err == RD_EPROTO || err == RD_ETOOBIG) {
+            refuse_input(client);
+            break;
+        }
+        if (err != RD_OK) {
+            client->doomed = true;
+            break;
+        }
+        if (argc > 0) {
+            dispatch(client, argv, argc);
+        }
+        buf_consume(&client->in, consumed);
+    }
+    if (buf_len(&client->in) == 0) {
+        buf_reset(&client->in, KEPT_BYTES);
+    }
+    follow_room(client);
+}
+
+/* How much to ask for: more for a peer that fills what it is given, or in the middle of a long argument. */
+static size_t bytes_to_ask(const struct client *client) {
+    size_t wanted = resp_command_wanted(&client->reader);
+    size_t bytes = wanted > client->recv_bytes ? wanted : client->recv_bytes;
+    return bytes < RECV_MOST_BYTES ? bytes : RECV_MOST_BYTES;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg) {
+    (void)what;
+    struct client *client = arg;
+    size_t asked = bytes_to_ask(client);
+    uint8_t *to = NULL;
+    client_touch(client);
+    if (buf_reserve(&client->in, asked, &to) != RD_OK) {
+        client->doomed = true;
+        return;
+    }
+    ssize_t got = recv(fd, to, asked, 0);
+    if (got < 0) {
+        client->doomed = errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+        return;
+    }
+    if (got == 0) {
+        client->ended = true;
+        follow_room(client);
+        return;
+    }
+    buf_commit(&client->in, (size_t)got);
+    client->hungry = false;
+    client->recv_bytes = (size_t)got == asked ? RECV_MOST_BYTES / 4 : RECV_LEAST_BYTES;
+    client->clients->server->counters.input_bytes += (uint64_t)got;
+    client->active_us = clock_now().mono_us;
+    client_parse(client);
+}
+
+/* ---- output ----------------------------------------------------------------------------------------- */
+
+bool client_write(struct client *client) {
+    while (buf_len(&client->out) > 0) {
+        ssize_t sent =
+            send(client->fd, buf_data(&client->out), buf_len(&client->out), MSG_NOSIGNAL);
+        if (sent < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno != EAGAIN && errno != EWOULDBLOCK) {
+                return false;
+            }
+            break;
+        }
+        buf_consume(&client->out, (size_t)sent);
+        client->clients->server->counters.output_bytes += (uint64_t)sent;
+    }
+    bool rest = buf_len(&client->out) > 0;
+    if (!rest) {
+        buf_reset(&client->out, KEPT_BYTES);
+        client->soft_since_us = 0;
+    }
+    if (rest != client->writing) {
+        if (rest ? event_add(client->writable, NULL) != 0 : event_del(client->writable) != 0) {
+            return false;
+        }
+        client->writing = rest;
+    }
+    bool no_more =
+        client->last_words || (client->ended && (client->hungry || buf_len(&client->in) == 0));
+    return rest || client->in_flight > 0 || !no_more;
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    client_touch(arg);
+}
+
+void client_check_output(struct client *client) {
+    struct server *server = client->clients->server;
+    const struct config_output_limit *limit = &server->config->output_limits[CLIENT_CLASS_NORMAL];
+    uint64_t unsent = buf_len(&client->out);
+    if (limit->soft_bytes == 0 || unsent < limit->soft_bytes) {
+        client->soft_since_us = 0;
+    } else if (client->soft_since_us == 0) {
+        client->soft_since_us = clock_now().mono_us;
+    }
+    bool hard = limit->hard_bytes > 0 && unsent >= limit->hard_bytes;
+    bool soft = client->soft_since_us > 0 && clock_now().mono_us - client->soft_since_us >
+                                                 (uint64_t)limit->soft_seconds * 1000000;
+    if ((hard || soft) && !client->doomed) {
+        log_line(
+            server->log, LOG_WARNING,
+            "Client id=%llu addr=%s closed: its unsent replies reached client-output-buffer-limit.",
+            (unsigned long long)client->id, client->address);
+        server->counters.output_limit_disconnects++;
+        client->doomed = true;
+        client_touch(client);
+    }
+}
+
+/* ---- CLIENT LIST ------------------------------------------------------------------------------------ */
+
+enum rd_err client_describe(const struct client *client, struct buf *out) {
+    uint64_t now = clock_now().mono_us;
+    return buf_printf(out,
+                      "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=N db=0 "
+                      "sub=0 psub=0 ssub=0 multi=-1 "
+                      "qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%zu oll=0 "
+                      "omem=%zu tot-mem=%zu events=%s%s cmd=%s "
+                      "user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+                      (unsigned long long)client->id, client->address, client->local_address,
+                      client->fd, client->name == NULL ? "" : client->name,
+                      (unsigned long long)((now - client->born_us) / 1000000),
+                      (unsigned long long)((now - client->active_us) / 1000000),
+                      buf_len(&client->in), client->in.cap - buf_len(&client->in),
+                      buf_len(&client->out), client->out.cap,
+                      client->in.cap + client->out.cap + sizeof(*client),
+                      client->reading ? "r" : "", client->writing ? "w" : "",
+                      client->last_command == NULL ? "NULL" : client->last_command->name,
+                      client->proto, client->lib_name == NULL ? "" : client->lib_name,
+                      client->lib_version == NULL ? "" : client->lib_version);
+}

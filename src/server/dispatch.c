@@ -1,0 +1,143 @@
+/* From arguments to a call: which command, whether it may be called so, and when it may start.
+ *
+ * Every command, also a wrong one, becomes a call, since its error must leave in order. Commands with keys claim their
+ * lanes here; a barrier is parked until it is the oldest call of its connection.
+ */
+#include "server/dispatch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "server/call.h"
+#include "server/client_list.h"
+#include "server/command_table.h"
+#include "server/config.h"
+#include "server/server.h"
+
+#define SHOWN_ARGUMENT_BYTES 128
+
+static int shown_len(const struct resp_slice *arg, size_t max) {
+    return (int)(arg->len < max ? arg->len : max);
+}
+
+static void unknown_command(struct call *call) {
+    char args[SHOWN_ARGUMENT_BYTES * 2] = "";
+    size_t used = 0;
+    for (size_t i = 1; i < call->argc && used < SHOWN_ARGUMENT_BYTES; i++) {
+        int len = shown_len(&call->argv[i], SHOWN_ARGUMENT_BYTES - used);
+        used += (size_t)snprintf(args + used, sizeof(args) - used, "'%.*s' ", len,
+                                 (const char *)call->argv[i].data);
+    }
+    call_errorf(call, "ERR unknown command '%.*s', with args beginning with: %s",
+                shown_len(&call->argv[0], SHOWN_ARGUMENT_BYTES), (const char *)call->argv[0].data,
+                args);
+}
+
+static void unknown_subcommand(struct call *call, const struct command *parent) {
+    char upper[32];
+    size_t i = 0;
+    for (; parent->name[i] != '\0' && i + 1 < sizeof(upper); i++) {
+        upper[i] = (char)(parent->name[i] - ('a' - 'A'));
+    }
+    upper[i] = '\0';
+    call_errorf(call, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                shown_len(&call->argv[1], SHOWN_ARGUMENT_BYTES), (const char *)call->argv[1].data,
+                upper);
+}
+
+/* Writes the error if the call may not run. */
+static bool refuse(struct call *call, const struct command *parent) {
+    if (parent == NULL) {
+        unknown_command(call);
+        return true;
+    }
+    if (call->row == NULL) {
+        unknown_subcommand(call, parent);
+        return true;
+    }
+    if (!command_arity_ok(call->row, call->argc) || call->row->run == NULL) {
+        call_errorf(call, "ERR wrong number of arguments for '%s' command", call->row->name);
+        return true;
+    }
+    if (!call->client->authenticated && (call->row->flags & COMMAND_NO_AUTH) == 0) {
+        call_error(call, "NOAUTH Authentication required.");
+        return true;
+    }
+    return false;
+}
+
+/* Claims the call's keys. Error: RD_ENOMEM, nothing claimed. */
+static enum rd_err claim_keys(struct call *call) {
+    struct command_keys keys = command_keys(call->row, call->argc);
+    if (keys.count == 0) {
+        return RD_OK;
+    }
+    struct lane_claim *claims = &call->one_claim;
+    if (keys.count > 1) {
+        claims = malloc(keys.count * sizeof(*claims));
+        if (claims == NULL) {
+            return RD_ENOMEM;
+        }
+    }
+    for (size_t i = 0; i < keys.count; i++) {
+        const struct resp_slice *key = &call->argv[keys.first + i * keys.step];
+        claims[i] = (struct lane_claim){
+            .hash = hash_xxh64(key->data, key->len, call->client->id),
+            .owner = call,
+            .exclusive = (call->row->flags & COMMAND_WRITE) != 0,
+        };
+    }
+    call->claims = claims;
+    call->claim_count = keys.count;
+    call->waiting = lanes_enter(&call->clients->lanes, claims, keys.count);
+    return RD_OK;
+}
+
+void dispatch(struct client *client, const struct resp_slice *argv, size_t argc) {
+    struct call *call = call_new(client, argv, argc);
+    if (call == NULL) {
+        client->doomed = true;
+        return;
+    }
+    const struct command *parent = NULL;
+    call->row = command_resolve(argv, argc, &parent);
+    if (refuse(call, parent)) {
+        call_refused(call);
+        return;
+    }
+    client->last_command = call->row;
+    if (claim_keys(call) != RD_OK) {
+        call_fail(call, RD_ENOMEM, NULL);
+        call_refused(call);
+        return;
+    }
+    if ((call->row->flags & COMMAND_BARRIER) != 0 && client->first_call != call) {
+        client->barrier = call;
+        call->waiting++;
+    }
+    if (call->waiting == 0) {
+        call_run(call);
+        return;
+    }
+    call->parked = true;
+    if (call_keep_args(call) != RD_OK) {
+        call->parked = false;
+        call->waiting = 0;
+        client->barrier = client->barrier == call ? NULL : client->barrier;
+        call_fail(call, RD_ENOMEM, NULL);
+        call_refused(call);
+    }
+}
+
+void dispatch_protocol_error(struct client *client, const char *text) {
+    client->last_words = true;
+    struct call *call = call_new(client, NULL, 0);
+    if (call == NULL) {
+        client->doomed = true;
+        return;
+    }
+    call_errorf(call, "ERR %s", text);
+    call_refused(call);
+}
