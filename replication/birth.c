@@ -153,6 +153,7 @@ static void adopt(struct birth *birth, struct certificate *certificate) {
     birth->answer_count = 0;
     birth->state = BIRTH_BORN;
     birth->peers->birth = &birth->certificate;
+    birth->peers->outcast = false;
     changed(birth);
     char hex[NODE_ID_HEX + 1];
     text_hex(birth->certificate.cluster.bytes, NODE_ID_BYTES, hex);
@@ -191,15 +192,15 @@ static void withdraw(struct birth *birth) {
         for (uint16_t i = 0; i < birth->members->count; i++)
             say_view(birth, i, WIRE_BIRTH_RELEASE, birth->view_hash);
     birth->asking = birth->asked = false;
-    birth->retry_us = birth->core->now.mono_us + RETRY_US +
-                      prng_below(&birth->core->prng, RETRY_US);
+    birth->retry_us =
+        birth->core->now.mono_us + RETRY_US + prng_below(&birth->core->prng, RETRY_US);
     release(birth, &birth->core->self);
 }
 
 static void complete(struct birth *birth) {
     struct certificate made;
-    enum rd_err err = certificate_make(birth->members, whole(&birth->view),
-                                       birth->core->conf.secret, &made);
+    enum rd_err err =
+        certificate_make(birth->members, whole(&birth->view), birth->core->conf.secret, &made);
     if (err != RD_OK) {
         withdraw(birth);
         return;
@@ -232,17 +233,22 @@ static void ask_all(struct birth *birth) {
     struct wire_msg msg = {.kind = WIRE_BIRTH_ASK};
     msg.birth_ask.view = whole(&birth->view);
     msg.birth_ask.finish = proposers.len > NODE_ID_BYTES;
-    for (uint16_t i = 0; i < birth->awaited_count; i++)
+    size_t present = 1;
+    for (uint16_t i = 0; i < birth->awaited_count; i++) {
         birth->awaited[i] = i != MEMBER_SELF &&
                             has_id(whole(&birth->view), &birth->members->items[i].id) &&
                             peers_reachable(birth->peers, i) && peers_say(birth->peers, i, &msg);
-    complete_if_all_said_yes(birth);
+        present += birth->awaited[i];
+    }
+    if (present * 2 * NODE_ID_BYTES > buf_len(&birth->view))
+        complete_if_all_said_yes(birth);
+    else
+        withdraw(birth); /* a minority cut off must not found a cluster of its own */
 }
 
 void birth_want(struct birth *birth) {
     birth->wanted = true;
-    if (birth->state == BIRTH_BORN || birth->asking ||
-        birth->retry_us > birth->core->now.mono_us)
+    if (birth->state == BIRTH_BORN || birth->asking || birth->retry_us > birth->core->now.mono_us)
         return;
     struct buf view = {0};
     enum rd_err err = RD_OK;
@@ -312,7 +318,8 @@ static void on_born(struct birth *birth, struct link *link, struct resp_slice by
         if (node_id_compare(&told.cluster, &birth->certificate.cluster) != 0)
             peers_refuse(birth->peers, link,
                          "it was born into another cluster, and clusters that were born apart "
-                         "never merge");
+                         "never merge",
+                         false);
         else if (certificate_encode(&birth->certificate, birth->core->conf.secret, &ours) ==
                      RD_OK &&
                  bytes.len == buf_len(&ours) && memcmp(bytes.data, buf_data(&ours), bytes.len) < 0)
@@ -328,7 +335,8 @@ static void on_born(struct birth *birth, struct link *link, struct resp_slice by
                  "cluster %.8s was born without this node, and joining a born cluster is not "
                  "supported yet",
                  hex);
-        peers_refuse(birth->peers, link, reason);
+        birth->peers->outcast = true;
+        peers_refuse(birth->peers, link, reason, false);
         certificate_free(&told);
         return;
     }

@@ -8,7 +8,7 @@
  *
  * Unborn nodes meet and merge freely. The first accepted write makes its coordinator propose the members it
  * knows (its view). Every member of the view that it can reach must promise to be born with exactly that view, on disk, before
- * anything is acknowledged; a node promises one view at a time. So two births with different members cannot both complete among nodes that
+ * anything is acknowledged, and these must be a majority of it; a node promises one view at a time. So two births with different members cannot both complete among nodes that
  * reach each other, and the same view gives the same certificate whoever proposes it. A node bound by a proposer that went away finishes that
  * view itself at its next write. Members of the view out of reach are told when they come. Two born clusters never merge.
  */
@@ -32,16 +32,16 @@ struct birth {
     enum birth_state state;
     struct certificate certificate; /* BORN */
 
-    struct buf view;    /* BOUND: the packed, sorted ids promised */
-    uint64_t view_hash; /* of it */
+    struct buf view;      /* BOUND: the packed, sorted ids promised */
+    uint64_t view_hash;   /* of it */
     struct buf proposers; /* BOUND: packed ids of those it was promised to */
 
-    bool wanted;             /* a write waits for the birth */
-    bool asking;             /* this node has proposed `view` */
-    bool asked;              /* the questions are out */
-    uint8_t *awaited;        /* owned: by member index, 1 where a YES is missing */
+    bool wanted;      /* a write waits for the birth */
+    bool asking;      /* this node has proposed `view` */
+    bool asked;       /* the questions are out */
+    uint8_t *awaited; /* owned: by member index, 1 where a YES is missing */
     uint16_t awaited_count, awaited_cap;
-    uint64_t retry_us;       /* no new proposal before */
+    uint64_t retry_us; /* no new proposal before */
 
     struct birth_ask *answers; /* owned: promises to be said when they are on disk */
     size_t answer_count, answer_cap;

@@ -28,7 +28,8 @@ enum rd_err certificate_encode(const struct certificate *certificate, const char
                                struct buf *out);
 
 /* Reads a packed form; `secret` as for certificate_encode. Errors: RD_EPROTO, RD_ENOMEM. */
-enum rd_err certificate_decode(struct resp_slice bytes, const char *secret, struct certificate *out);
+enum rd_err certificate_decode(struct resp_slice bytes, const char *secret,
+                               struct certificate *out);
 
 /* XORs `key` with what the secret and `owner` give: masks or unmasks. Without TLS this is what keeps a seal key from whoever listens
  * on the wire. */

@@ -17,17 +17,19 @@ enum client_op {
 };
 
 struct client_request {
-    uint64_t tag; /* the driver's name for it, given back in EFF_REPLY; exactly one reply per request */
+    uint64_t
+        tag; /* the driver's name for it, given back in EFF_REPLY; exactly one reply per request */
     enum client_op op;
     const void *key; /* borrowed during the step */
     size_t key_len;
-    uint32_t r, w;        /* 0: the node's own */
-    bool monotonic;       /* READ: repair the R replicas before replying */
-    struct blob *value;   /* WRITE: borrowed (a reference is taken if kept); NULL: delete */
-    bool with_context;    /* WRITE: replace exactly what `context` covers (DYNSET, DYNDEL); else all that is there (SET, DEL) */
-    const char *context;  /* WRITE with_context: a sealed token; borrowed; NULL: covers nothing */
+    uint32_t r, w;      /* 0: the node's own */
+    bool monotonic;     /* READ: repair the R replicas before replying */
+    struct blob *value; /* WRITE: borrowed (a reference is taken if kept); NULL: delete */
+    bool
+        with_context; /* WRITE: replace exactly what `context` covers (DYNSET, DYNDEL); else all that is there (SET, DEL) */
+    const char *context; /* WRITE with_context: a sealed token; borrowed; NULL: covers nothing */
     size_t context_len;
-    uint64_t expires_ms;  /* WRITE: absolute wall ms; 0: never */
+    uint64_t expires_ms; /* WRITE: absolute wall ms; 0: never */
 };
 
 enum replica_state { REPLICA_OK, REPLICA_NOT_FOUND, REPLICA_FAILED, REPLICA_NO_ANSWER };
@@ -45,14 +47,14 @@ struct replica_report {
 
 /* The answer to a client. Owned by the effect. */
 struct client_reply {
-    enum rd_err err;            /* RD_OK, or which error; then `text` says it in a sentence, without a code */
+    enum rd_err err; /* RD_OK, or which error; then `text` says it in a sentence, without a code */
     char text[200];
-    struct object object;       /* READ: merged, newest first, expired siblings still in it */
-    struct buf context;         /* READ, WRITE with_context: the sealed token */
-    bool existed;               /* WRITE delete: a reader would have seen the key before */
+    struct object object; /* READ: merged, newest first, expired siblings still in it */
+    struct buf context;   /* WRITE with_context: the new sealed token (for a READ: node_seal) */
+    bool existed;         /* WRITE delete: a reader would have seen the key before */
     struct replica_report *reports; /* REPLICAS */
     size_t report_count;
-    uint64_t number;            /* COUNT */
+    uint64_t number; /* COUNT */
 };
 
 /* Frees what the reply owns and the reply itself. NULL is ignored. */

@@ -61,7 +61,7 @@ struct effect {
         } store_commit;
         struct {
             uint64_t tag;
-            struct client_reply *reply; /* owned */
+            struct client_reply *reply; /* owned; NULL: there was no memory for one (RD_ENOMEM) */
         } reply;
         struct {
             enum log_level level;

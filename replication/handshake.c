@@ -80,7 +80,7 @@ static bool same_settings(const struct node_conf *conf, const struct wire_hello 
 }
 
 static bool same_cluster(const struct certificate *birth, const struct handshake_facts *facts,
-                         char *reason) {
+                         char *reason, bool *outcast) {
     if (birth == NULL)
         return true; /* whether we belong to its cluster is for its side to say */
     char theirs[NODE_ID_HEX + 1], ours[NODE_ID_HEX + 1];
@@ -94,6 +94,7 @@ static bool same_cluster(const struct certificate *birth, const struct handshake
         return false;
     }
     if (members_find(&birth->members, &facts->node) == MEMBER_NONE) {
+        *outcast = true;
         text_hex(facts->node.bytes, NODE_ID_BYTES, theirs);
         snprintf(reason, HANDSHAKE_REASON_BYTES,
                  "cluster %.8s was born without node %.8s, and joining a born cluster is not "
@@ -106,7 +107,8 @@ static bool same_cluster(const struct certificate *birth, const struct handshake
 
 bool handshake_check(const struct core *core, const struct certificate *birth,
                      const struct wire_hello *hello, struct handshake_facts *out,
-                     char reason[HANDSHAKE_REASON_BYTES]) {
+                     char reason[HANDSHAKE_REASON_BYTES], bool *outcast) {
+    *outcast = false;
     if (hello->node.len != NODE_ID_BYTES || hello->nonce.len != HANDSHAKE_NONCE_BYTES ||
         (hello->cluster.len != 0 && hello->cluster.len != NODE_ID_BYTES)) {
         snprintf(reason, HANDSHAKE_REASON_BYTES, "its hello is malformed");
@@ -119,7 +121,7 @@ bool handshake_check(const struct core *core, const struct certificate *birth,
         memcpy(facts.cluster.bytes, hello->cluster.data, NODE_ID_BYTES);
     bool self = node_id_compare(&facts.node, &core->self) == 0;
     if (!self && (!same_settings(&core->conf, hello, reason) ||
-                  !same_cluster(birth, &facts, reason)))
+                  !same_cluster(birth, &facts, reason, outcast)))
         return false;
     *out = facts;
     return true;

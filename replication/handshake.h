@@ -35,14 +35,13 @@ void handshake_own(struct core *core, const struct certificate *birth, struct ha
 
 /* The hello that states `facts` and the configuration; borrows both. `kind`: WIRE_HELLO or WIRE_CHALLENGE, the latter with `proof` of HASH_HMAC_BYTES (HELLO: NULL). */
 void handshake_hello(const struct core *core, const struct handshake_facts *facts,
-                     enum wire_kind kind, const uint8_t *proof,
-                     struct wire_msg *out);
+                     enum wire_kind kind, const uint8_t *proof, struct wire_msg *out);
 
-/* Judges what a peer says of itself. Returns true and fills `out`, or false and a sentence in `reason`. A node that meets itself is no error
- * here: the caller compares ids. */
+/* Judges what a peer says of itself. Returns true and fills `out`, or false, a sentence in `reason`, and whether the peer is an outcast: a node that this born
+ * cluster does not know. A node that meets itself is no error here: the caller compares ids. */
 bool handshake_check(const struct core *core, const struct certificate *birth,
                      const struct wire_hello *hello, struct handshake_facts *out,
-                     char reason[HANDSHAKE_REASON_BYTES]);
+                     char reason[HANDSHAKE_REASON_BYTES], bool *outcast);
 
 /* The proof of the dialler or of the acceptor, which both sides can compute. */
 void handshake_prove(const char *secret, bool by_dialler, const struct handshake_facts *dialler,

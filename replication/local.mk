@@ -2,18 +2,59 @@
 
 noinst_LTLIBRARIES += replication/libreplication.la
 replication_libreplication_la_SOURCES = \
+	replication/actors.c \
+	replication/actors.h \
+	replication/birth.c \
+	replication/birth.h \
+	replication/certificate.c \
+	replication/certificate.h \
+	replication/client_op.h \
 	replication/context.c \
 	replication/context.h \
+	replication/coordinator.c \
+	replication/coordinator.h \
+	replication/core.h \
+	replication/effects.c \
+	replication/effects.h \
+	replication/handshake.c \
+	replication/handshake.h \
 	replication/hlc.c \
 	replication/hlc.h \
+	replication/instant.h \
+	replication/member.c \
+	replication/member.h \
+	replication/node.c \
+	replication/node.h \
+	replication/node_client.c \
+	replication/node_conf.h \
+	replication/node_frames.c \
 	replication/node_id.h \
+	replication/node_private.h \
+	replication/node_stats.h \
+	replication/node_view.c \
 	replication/object.c \
 	replication/object.h \
 	replication/object_codec.c \
+	replication/op_count.c \
+	replication/op_count.h \
+	replication/op_forward.c \
+	replication/op_forward.h \
+	replication/op_read.c \
+	replication/op_read.h \
+	replication/op_report.c \
+	replication/op_report.h \
+	replication/op_write.c \
+	replication/op_write.h \
+	replication/peers.c \
+	replication/peers.h \
+	replication/placement.c \
+	replication/placement.h \
 	replication/preflist.c \
 	replication/preflist.h \
 	replication/quorum.c \
 	replication/quorum.h \
+	replication/replica.c \
+	replication/replica.h \
 	replication/ring.c \
 	replication/ring.h \
 	replication/slot.c \
@@ -21,7 +62,9 @@ replication_libreplication_la_SOURCES = \
 	replication/varint.c \
 	replication/varint.h \
 	replication/version.c \
-	replication/version.h
+	replication/version.h \
+	replication/wire.c \
+	replication/wire.h
 
 check_PROGRAMS += tests/unit/check_varint
 tests_unit_check_varint_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

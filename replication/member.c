@@ -152,7 +152,8 @@ enum rd_err members_compare(const struct members *members, struct resp_slice lin
         const uint8_t *line = find_line(lines, &member->id);
         int age = -1;
         if (line != NULL)
-            age = compare_age(get_u64(line + NODE_ID_BYTES), get_u64(line + NODE_ID_BYTES + 8), member);
+            age = compare_age(get_u64(line + NODE_ID_BYTES), get_u64(line + NODE_ID_BYTES + 8),
+                              member);
         enum rd_err err = RD_OK;
         if (age < 0 && member->generation > 0)
             err = members_encode_one(member, entries);

@@ -19,13 +19,14 @@
 
 struct member {
     struct node_id id;
-    uint64_t generation; /* grows with each process start; 0: nothing but the id is known */
-    uint64_t version;    /* grows with each change within a generation */
+    uint64_t generation;         /* grows with each process start; 0: nothing but the id is known */
+    uint64_t version;            /* grows with each change within a generation */
     struct node_address address; /* for clients */
     uint16_t cluster_port;       /* for peers, on the same host */
     uint32_t vnodes;
     char zone[RING_ZONE_BYTES];
-    uint8_t masked_key[MEMBER_MASKED_KEY_BYTES]; /* the seal key it would bring to a new cluster, masked by the secret */
+    uint8_t masked_key
+        [MEMBER_MASKED_KEY_BYTES]; /* the seal key it would bring to a new cluster, masked by the secret */
 };
 
 struct members {

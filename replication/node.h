@@ -56,9 +56,9 @@ struct event {
     union {
         const struct client_request *client;
         struct {
-            uint64_t link;     /* chosen by the driver, never reused */
-            uint64_t dial;     /* of the EFF_DIAL it answers; 0: it came from outside */
-            const char *host;  /* the peer's numeric address; borrowed */
+            uint64_t link;    /* chosen by the driver, never reused */
+            uint64_t dial;    /* of the EFF_DIAL it answers; 0: it came from outside */
+            const char *host; /* the peer's numeric address; borrowed */
         } link_up;
         struct {
             uint64_t link;
@@ -117,24 +117,31 @@ struct member_view {
 /* The node's own id. */
 struct node_id node_self(const struct node *node);
 
-/* The number of members, including the node itself, and one of them in order of id; asserts index < count. */
+/* The number of members known. Index 0 is the node itself, and an index always names the same member. */
 size_t node_member_count(const struct node *node);
-void node_member(const struct node *node, size_t index, struct instant now, struct member_view *out);
+
+/* Describes one member; asserts index < count. */
+void node_member(const struct node *node, size_t index, struct instant now,
+                 struct member_view *out);
 
 /* The preference list of `partition`, homes first, then fallbacks, as indices for node_member. Writes up to `max`, returns how many;
  * `homes`: how many of them are homes. */
 size_t node_preflist(const struct node *node, uint16_t partition, uint16_t *out, size_t max,
                      size_t *homes);
 
-/* The number of partitions and the slot of a key under this node's partitioner. */
+/* The number of partitions. */
 uint32_t node_partitions(const struct node *node);
+
+/* The slot of a key under this node's partitioner. */
 uint16_t node_slot(const struct node *node, const void *key, size_t len);
 
 /* Counters and states for INFO. */
 void node_stats(const struct node *node, struct node_stats *out);
 
-/* R and W as they are now; node_set_quorum changes them, R and W in 1..N. Error: RD_ECONF. */
+/* N, and R and W as they are now. */
 void node_quorum(const struct node *node, uint32_t *n, uint32_t *r, uint32_t *w);
+
+/* Changes R and W of requests to come, both in 1..N. Error: RD_ECONF. */
 enum rd_err node_set_quorum(struct node *node, uint32_t r, uint32_t w);
 
 /* Seals the context of a client that was shown `object` under `key`. Error: RD_ENOMEM. */
@@ -143,8 +150,8 @@ enum rd_err node_seal(const struct node *node, const void *key, size_t key_len,
 
 /* Live keys this node answers for in CLIENT_COUNT come from the driver's store: the driver sets how to count slots. `count` is
  * called inside steps, must not change anything, and gets first and last slot. */
-void node_set_live_counter(struct node *node, uint64_t (*count)(void *arg, uint16_t first, uint16_t last),
-                           void *arg);
+void node_set_live_counter(struct node *node,
+                           uint64_t (*count)(void *arg, uint16_t first, uint16_t last), void *arg);
 
 /* Asserts the node's invariants; for tests and the simulator. */
 void node_check(const struct node *node);

@@ -14,8 +14,8 @@ struct node_stats {
     uint64_t requests_in_flight, keys_in_flight;
     uint64_t partitions_owned; /* partitions this node is a home of */
     uint32_t members, members_up;
-    bool born;   /* the cluster has accepted its first write */
-    bool open;   /* requests are served (no -CLUSTERDOWN) */
+    bool born; /* the cluster has accepted its first write */
+    bool open; /* requests are served (no -CLUSTERDOWN) */
     char cluster_id[NODE_ID_HEX + 1];
 };
 

@@ -180,8 +180,9 @@ static void log_refusal(struct peers *peers, const char *who, const struct link 
     effects_log(peers->core->effects, level, "%s the peer at %s: %s", who, link->host, reason);
 }
 
-void peers_refuse(struct peers *peers, struct link *link, const char *reason) {
+void peers_refuse(struct peers *peers, struct link *link, const char *reason, bool outcast) {
     struct wire_msg msg = {.kind = WIRE_REFUSE};
+    msg.refuse.outcast = outcast;
     msg.refuse.text = (struct resp_slice){(const uint8_t *)reason, strlen(reason)};
     say_on(peers, link, &msg);
     log_refusal(peers, "Refused", link, reason);
@@ -246,8 +247,7 @@ static void dial_members(struct peers *peers) {
         struct peer *peer = &peers->peers[i];
         const struct member *member = &peers->members->items[i];
         if (i == MEMBER_SELF || peer->outgoing != NULL || !may_dial(peers, &peer->dialler) ||
-            member->generation == 0 || member->address.host[0] == 0 ||
-            shaking(peers, i, NO_SEED))
+            member->generation == 0 || member->address.host[0] == 0 || shaking(peers, i, NO_SEED))
             continue;
         dial(peers, &peer->dialler, member->address.host, member->cluster_port);
     }
@@ -333,14 +333,15 @@ static void met_self(struct peers *peers, struct link *link) {
         return;
     }
     peers_refuse(peers, link,
-                 "it has this node's own id (is a copied data directory in use twice?)");
+                 "it has this node's own id (is a copied data directory in use twice?)", false);
 }
 
 /* HELLO arrives at the acceptor. */
 static void on_hello(struct peers *peers, struct link *link, const struct wire_hello *hello) {
     char reason[HANDSHAKE_REASON_BYTES];
-    if (!handshake_check(peers->core, peers->birth, hello, &link->theirs, reason)) {
-        peers_refuse(peers, link, reason);
+    bool outcast;
+    if (!handshake_check(peers->core, peers->birth, hello, &link->theirs, reason, &outcast)) {
+        peers_refuse(peers, link, reason, outcast);
         return;
     }
     if (node_id_compare(&link->theirs.node, &peers->core->self) == 0) {
@@ -370,13 +371,14 @@ static bool proof_holds(const struct peers *peers, const struct link *link, bool
 /* CHALLENGE arrives at the dialler. */
 static void on_challenge(struct peers *peers, struct link *link, const struct wire_hello *hello) {
     char reason[HANDSHAKE_REASON_BYTES];
-    if (!handshake_check(peers->core, peers->birth, hello, &link->theirs, reason)) {
-        peers_refuse(peers, link, reason);
+    bool outcast;
+    if (!handshake_check(peers->core, peers->birth, hello, &link->theirs, reason, &outcast)) {
+        peers_refuse(peers, link, reason, outcast);
         return;
     }
     if (node_id_compare(&link->theirs.node, &peers->core->self) == 0 ||
         !proof_holds(peers, link, false, hello->proof)) {
-        peers_refuse(peers, link, WRONG_SECRET);
+        peers_refuse(peers, link, WRONG_SECRET, false);
         return;
     }
     uint8_t proof[HASH_HMAC_BYTES];
@@ -431,7 +433,7 @@ static void make_ready(struct peers *peers, struct link *link, struct peers_news
 static void on_proof(struct peers *peers, struct link *link, struct resp_slice proof,
                      struct peers_news *news) {
     if (!proof_holds(peers, link, true, proof)) {
-        peers_refuse(peers, link, WRONG_SECRET);
+        peers_refuse(peers, link, WRONG_SECRET, false);
         return;
     }
     struct wire_msg msg = {.kind = WIRE_WELCOME};
@@ -453,7 +455,8 @@ static void on_welcome(struct peers *peers, struct link *link, struct resp_slice
     make_ready(peers, link, news);
 }
 
-static void on_refuse(struct peers *peers, struct link *link, struct resp_slice text) {
+static void on_refuse(struct peers *peers, struct link *link, struct resp_slice text,
+                      bool outcast) {
     char reason[HANDSHAKE_REASON_BYTES];
     size_t len = text.len < sizeof(reason) - 1 ? text.len : sizeof(reason) - 1;
     memcpy(reason, text.data, len);
@@ -462,6 +465,7 @@ static void on_refuse(struct peers *peers, struct link *link, struct resp_slice 
         if ((unsigned char)reason[i] < ' ')
             reason[i] = '?';
     log_refusal(peers, "Was refused by", link, reason);
+    peers->outcast = peers->outcast || (outcast && peers->birth == NULL);
     peers->core->stats.links_refused++;
     close_link(peers, link);
 }
@@ -478,7 +482,7 @@ static void handshake_message(struct peers *peers, struct link *link, const stru
     else if (msg->kind == WIRE_WELCOME && link->state == LINK_AWAIT_WELCOME)
         on_welcome(peers, link, msg->welcome.seen_host, news);
     else if (msg->kind == WIRE_REFUSE)
-        on_refuse(peers, link, msg->refuse.text);
+        on_refuse(peers, link, msg->refuse.text, msg->refuse.outcast == 1);
     else
         peers_drop(peers, link, "its handshake is out of order");
 }
@@ -514,7 +518,8 @@ static void tend_link(struct peers *peers, struct link *link) {
         close_link(peers, link);
         return;
     }
-    uint64_t idle = now_us(peers) - (link->sent_us > link->heard_us ? link->heard_us : link->sent_us);
+    uint64_t idle =
+        now_us(peers) - (link->sent_us > link->heard_us ? link->heard_us : link->sent_us);
     if (link->state == LINK_READY && idle >= patience / 4 &&
         now_us(peers) - link->sent_us >= patience / 8) {
         struct wire_msg ping = {.kind = WIRE_PING};

@@ -44,34 +44,36 @@ struct dialler {
     uint64_t pause_us; /* doubled with each failure */
 };
 
-struct peer { /* by member index */
+struct peer {                         /* by member index */
     struct link *outgoing, *incoming; /* ready ones; NULL: none */
     struct dialler dialler;
     uint64_t lost_us; /* when the last ready link went; 0: it never had one */
     bool lost;        /* a ready link went, and peers_take_lost has not said so yet */
     uint64_t heard_us;
-    uint64_t slow_until_us; /* it left a request without an answer: others are preferred till then */
+    uint64_t
+        slow_until_us; /* it left a request without an answer: others are preferred till then */
 };
 
 struct seed {
     struct node_address address;
     struct dialler dialler;
-    bool met;        /* some node has proven itself there, or it is this node */
+    bool met; /* some node has proven itself there, or it is this node */
     bool is_self;
     uint16_t member; /* whom; MEMBER_NONE */
 };
 
 struct peers {
-    struct core *core;       /* borrowed */
-    struct members *members; /* borrowed */
+    struct core *core;               /* borrowed */
+    struct members *members;         /* borrowed */
     const struct certificate *birth; /* borrowed; NULL while unborn: set by node */
-    struct link *links;      /* hash by id, owned */
-    struct peer *peers;      /* owned, by member index, grown with the members */
+    struct link *links;              /* hash by id, owned */
+    struct peer *peers;              /* owned, by member index, grown with the members */
     uint16_t peer_count;
     struct seed *seeds; /* owned */
     uint32_t seed_count;
     uint64_t next_dial;
     uint64_t started_us;
+    bool outcast; /* a born cluster has said that it was born without this node */
     char last_refusal[HANDSHAKE_REASON_BYTES + NODE_HOST_BYTES]; /* said once, not at each redial */
 };
 
@@ -114,8 +116,9 @@ bool peers_message(struct peers *peers, struct link *link, const struct wire_msg
  * MEMBER_NONE: no more. To be asked after each call that can end links. */
 uint16_t peers_take_lost(struct peers *peers);
 
-/* Says REFUSE with `reason` over `link`, logs it, and closes. `link` is gone afterwards. */
-void peers_refuse(struct peers *peers, struct link *link, const char *reason);
+/* Says REFUSE with `reason` over `link`, logs it, and closes. `link` is gone afterwards. `outcast`: the peer is told that this cluster was born
+ * without it. */
+void peers_refuse(struct peers *peers, struct link *link, const char *reason, bool outcast);
 
 /* Drops a link whose peer sent what cannot be understood; logs it. `link` is gone afterwards. */
 void peers_drop(struct peers *peers, struct link *link, const char *reason);

@@ -25,16 +25,17 @@ struct waiter {
 struct replica_entry {
     UT_hash_handle hh;       /* by key */
     UT_hash_handle hh_token; /* by token, while a store read is under way */
-    struct blob *key; /* owned reference */
+    struct blob *key;        /* owned reference */
     uint16_t slot;
     bool loaded, dirty;
     bool detached; /* no longer in the hash: only answers name it */
-    enum rd_err load_err;    /* RD_OK, RD_ENOTFOUND, or RD_ECORRUPT: the row was damaged and counts as lost */
-    uint64_t token;          /* of the store read under way */
-    uint64_t last_batch;     /* the newest batch that holds a row of this key, if still open; 0: none */
-    uint32_t pins;           /* answers that name it */
+    enum rd_err
+        load_err; /* RD_OK, RD_ENOTFOUND, or RD_ECORRUPT: the row was damaged and counts as lost */
+    uint64_t token;      /* of the store read under way */
+    uint64_t last_batch; /* the newest batch that holds a row of this key, if still open; 0: none */
+    uint32_t pins;       /* answers that name it */
     struct object held;
-    uint64_t stored_digest;  /* of the row, as of the last flush */
+    uint64_t stored_digest; /* of the row, as of the last flush */
     bool stored_live;
     struct waiter *first, **tail;
     struct replica_entry *next_dirty;
@@ -123,13 +124,15 @@ static void answer(struct replica *replica, struct replica_entry *entry, struct 
     if (waiter->asker.kind != ASKER_NONE && reserve_answer(replica) == RD_OK) {
         struct replica_answer *slot =
             &replica->answers[replica->answer_head + replica->answer_count++];
-        *slot = (struct replica_answer){.asker = waiter->asker, .step = waiter->step, .err = err,
-                                        .uncovered = waiter->uncovered, .entry = entry};
+        *slot = (struct replica_answer){.asker = waiter->asker,
+                                        .step = waiter->step,
+                                        .err = err,
+                                        .uncovered = waiter->uncovered,
+                                        .entry = entry};
         entry->pins++;
     }
     waiter_free(waiter);
 }
-
 
 /* ---- entries -------------------------------------------------------------------------------------- */
 

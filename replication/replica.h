@@ -45,21 +45,22 @@ struct replica_entry; /* a key in flight; opaque */
 struct replica_answer {
     struct asker asker;
     enum replica_step step;
-    enum rd_err err;             /* RD_OK, RD_ENOTFOUND (LOADED, READ), RD_EIO, RD_EFULL, RD_ENOMEM, RD_ECORRUPT (READ) */
+    enum rd_err
+        err; /* RD_OK, RD_ENOTFOUND (LOADED, READ), RD_EIO, RD_EFULL, RD_ENOMEM, RD_ECORRUPT (READ) */
     uint32_t uncovered;          /* STORED: siblings kept beside those that were sent */
     struct replica_entry *entry; /* borrowed until the next replica_next */
 };
 
 struct replica {
-    struct core *core;                  /* borrowed */
-    struct replica_entry *entries;      /* hash by key, owned */
-    struct replica_entry *loading;      /* hash by store token */
-    struct replica_entry *dirty;        /* list */
-    struct replica_entry *committing;   /* list: rows in batches that are not done */
-    struct replica_answer *answers;     /* queue, owned */
+    struct core *core;                /* borrowed */
+    struct replica_entry *entries;    /* hash by key, owned */
+    struct replica_entry *loading;    /* hash by store token */
+    struct replica_entry *dirty;      /* list */
+    struct replica_entry *committing; /* list: rows in batches that are not done */
+    struct replica_answer *answers;   /* queue, owned */
     size_t answer_head, answer_count, answer_cap;
-    struct replica_entry *taken;        /* of the answer last taken */
-    uint64_t next_token;                /* of store reads */
+    struct replica_entry *taken; /* of the answer last taken */
+    uint64_t next_token;         /* of store reads */
     uint64_t entry_count;
 };
 

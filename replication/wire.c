@@ -22,8 +22,10 @@ struct form {
     struct field fields[MAX_FIELDS + 1]; /* up to FIELD_END */
 };
 
-#define NUM(member) {FIELD_NUMBER, offsetof(struct wire_msg, member)}
-#define BYTES(member) {FIELD_BYTES, offsetof(struct wire_msg, member)}
+#define NUM(member)                                                                                \
+    { FIELD_NUMBER, offsetof(struct wire_msg, member) }
+#define BYTES(member)                                                                              \
+    { FIELD_BYTES, offsetof(struct wire_msg, member) }
 #define HELLO_FIELDS                                                                               \
     {                                                                                              \
         NUM(hello.protocol), BYTES(hello.cluster_name), BYTES(hello.node), BYTES(hello.nonce),     \
@@ -36,7 +38,7 @@ static const struct form forms[WIRE_KINDS] = {
     [WIRE_CHALLENGE] = {"CHALLENGE", HELLO_FIELDS},
     [WIRE_PROOF] = {"PROOF", {BYTES(proof.proof)}},
     [WIRE_WELCOME] = {"WELCOME", {BYTES(welcome.seen_host)}},
-    [WIRE_REFUSE] = {"REFUSE", {BYTES(refuse.text)}},
+    [WIRE_REFUSE] = {"REFUSE", {NUM(refuse.outcast), BYTES(refuse.text)}},
     [WIRE_PING] = {"PING", {{FIELD_END, 0}}},
     [WIRE_PONG] = {"PONG", {{FIELD_END, 0}}},
     [WIRE_GOSSIP] = {"GOSSIP", {NUM(gossip.hash)}},

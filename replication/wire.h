@@ -70,6 +70,7 @@ struct wire_msg {
             struct resp_slice seen_host; /* the dialler's address as the acceptor sees it */
         } welcome;
         struct {
+            uint64_t outcast;       /* 1: the peer's cluster was born without the node it refuses */
             struct resp_slice text; /* one sentence for the log */
         } refuse;
         struct {
@@ -84,7 +85,7 @@ struct wire_msg {
         } entries;
         struct {
             struct resp_slice view; /* packed node ids, sorted */
-            uint64_t finish;        /* 1: an earlier proposal that was interrupted is to be finished */
+            uint64_t finish; /* 1: an earlier proposal that was interrupted is to be finished */
         } birth_ask;
         struct {
             uint64_t view; /* hash of the view that is answered or released */
@@ -98,7 +99,7 @@ struct wire_msg {
         } read;
         struct {
             uint64_t id;
-            uint64_t err; /* enum rd_err; RD_OK or RD_ENOTFOUND are good answers */
+            uint64_t err;             /* enum rd_err; RD_OK or RD_ENOTFOUND are good answers */
             struct resp_slice object; /* empty unless RD_OK */
         } read_answer;
         struct {

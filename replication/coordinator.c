@@ -1,0 +1,224 @@
+/* The request table.
+ *
+ * Invariants: (1) a slot's generation changes when its request ends, so no name is used twice; (2) the deadline list is
+ * sorted; (3) in_flight + free_count = slot_count. */
+#include "replication/coordinator.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+enum rd_err coordinator_init(struct coordinator *co, struct core *core) {
+    uint32_t count = core->conf.max_requests;
+    *co = (struct coordinator){.core = core, .slot_count = count, .free_count = count};
+    co->slots = calloc(count, sizeof(*co->slots));
+    co->generations = calloc(count, sizeof(*co->generations));
+    co->free_slots = calloc(count, sizeof(*co->free_slots));
+    if (co->slots == NULL || co->generations == NULL || co->free_slots == NULL) {
+        coordinator_free(co);
+        return RD_ENOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        co->free_slots[i] = count - 1 - i;
+    return RD_OK;
+}
+
+static void order_free(struct write_order *order) {
+    blob_unref(order->value);
+    blob_unref(order->token);
+    context_free(&order->context);
+    *order = (struct write_order){0};
+}
+
+static void request_free(struct request *request) {
+    if (request->kind == REQUEST_READ)
+        op_read_free(&request->read);
+    if (request->kind == REQUEST_WRITE)
+        op_write_free(&request->write);
+    if (request->kind == REQUEST_REPORT)
+        op_report_free(&request->report);
+    order_free(&request->order);
+    blob_unref(request->key);
+    free(request);
+}
+
+void coordinator_free(struct coordinator *co) {
+    for (uint32_t i = 0; co->slots != NULL && i < co->slot_count; i++)
+        if (co->slots[i] != NULL)
+            request_free(co->slots[i]);
+    free(co->slots);
+    free(co->generations);
+    free(co->free_slots);
+    *co = (struct coordinator){0};
+}
+
+/* Sorts a request into the deadline list; nearly always it is the last. */
+static void insert_deadline(struct coordinator *co, struct request *request) {
+    struct request *at = co->deadlines == NULL ? NULL : co->deadlines->prev; /* the last */
+    while (at != NULL && at->deadline_us > request->deadline_us)
+        at = at == co->deadlines ? NULL : at->prev;
+    if (at == NULL)
+        DL_PREPEND(co->deadlines, request);
+    else
+        DL_APPEND_ELEM(co->deadlines, at, request);
+}
+
+enum rd_err coordinator_open(struct coordinator *co, enum request_kind kind,
+                             const struct requester *from, const void *key, size_t key_len,
+                             struct request **out) {
+    if (co->free_count == 0)
+        return RD_EOVERLOADED;
+    struct request *request = calloc(1, sizeof(*request));
+    if (request == NULL)
+        return RD_ENOMEM;
+    if (key != NULL) {
+        enum rd_err err = blob_new(key, key_len, &request->key);
+        if (err != RD_OK) {
+            free(request);
+            return err;
+        }
+        request->partition = slot_partition(slot_of_key(co->core->conf.partitioner, key, key_len),
+                                            co->core->conf.partitions);
+    }
+    request->kind = kind;
+    request->from = *from;
+    request->slot = co->free_slots[--co->free_count];
+    request->generation = co->generations[request->slot];
+    request->deadline_us =
+        co->core->now.mono_us + (uint64_t)co->core->conf.request_timeout_ms * 1000;
+    co->slots[request->slot] = request;
+    co->in_flight++;
+    insert_deadline(co, request);
+    *out = request;
+    return RD_OK;
+}
+
+uint64_t request_id(const struct request *request) {
+    return (uint64_t)request->generation << 32 | (request->slot + 1);
+}
+
+struct request *coordinator_find(struct coordinator *co, uint64_t id) {
+    uint32_t slot = (uint32_t)id - 1;
+    struct request *request = slot < co->slot_count ? co->slots[slot] : NULL;
+    if (request != NULL && request->generation == id >> 32)
+        return request;
+    co->core->stats.late_answers++;
+    return NULL;
+}
+
+void coordinator_hedge_at(struct coordinator *co, struct request *request, uint64_t at_us) {
+    assert(request->hedge_us == 0 && at_us > 0);
+    request->hedge_us = at_us;
+    DL_APPEND2(co->hedges, request, hedge_prev, hedge_next);
+}
+
+/* Takes the request out of the table; the caller still owns it. */
+static void close_request(struct coordinator *co, struct request *request) {
+    assert(co->slots[request->slot] == request);
+    if (request->hedge_us != 0)
+        DL_DELETE2(co->hedges, request, hedge_prev, hedge_next);
+    DL_DELETE(co->deadlines, request);
+    co->slots[request->slot] = NULL;
+    co->generations[request->slot]++;
+    co->free_slots[co->free_count++] = request->slot;
+    co->in_flight--;
+}
+
+struct client_reply *coordinator_reply_new(enum rd_err err) {
+    struct client_reply *reply = calloc(1, sizeof(*reply));
+    if (reply != NULL)
+        reply->err = err;
+    return reply;
+}
+
+/* Tells a peer how its forwarded write ended. */
+static void answer_peer(struct coordinator *co, const struct requester *from,
+                        const struct client_reply *reply, bool handled) {
+    struct wire_msg msg = {.kind = WIRE_FORWARD_ANSWER};
+    msg.forward_answer.id = from->id;
+    msg.forward_answer.err = reply == NULL ? RD_ENOMEM : reply->err;
+    msg.forward_answer.handled = handled;
+    if (reply != NULL) {
+        msg.forward_answer.existed = reply->existed;
+        msg.forward_answer.text =
+            (struct resp_slice){(const uint8_t *)reply->text, strlen(reply->text)};
+        msg.forward_answer.context =
+            (struct resp_slice){buf_data(&reply->context), buf_len(&reply->context)};
+    }
+    peers_say(co->peers, from->member, &msg);
+}
+
+/* Answers whoever asked; takes `reply` over. Without memory for a reply the effect itself says so. */
+static void answer(struct coordinator *co, const struct requester *from, struct client_reply *reply,
+                   bool handled) {
+    if (from->is_peer) {
+        answer_peer(co, from, reply, handled);
+        client_reply_free(reply);
+        return;
+    }
+    if (reply == NULL) {
+        effects_push(co->core->effects, EFF_REPLY)->reply.tag = from->tag;
+        return;
+    }
+    effects_reply(co->core->effects, from->tag, reply);
+}
+
+void coordinator_finish(struct coordinator *co, struct request *request,
+                        struct client_reply *reply) {
+    core_trace(co->core, "request %llu ends: %s", (unsigned long long)request_id(request),
+               rd_err_name(reply == NULL ? RD_ENOMEM : reply->err));
+    close_request(co, request);
+    answer(co, &request->from, reply, true);
+    request_free(request);
+}
+
+void coordinator_fail(struct coordinator *co, struct request *request, enum rd_err err,
+                      const char *format, ...) {
+    struct client_reply *reply = coordinator_reply_new(err);
+    if (reply != NULL) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(reply->text, sizeof(reply->text), format, args);
+        va_end(args);
+    }
+    coordinator_finish(co, request, reply);
+}
+
+void coordinator_turn_away(struct coordinator *co, const struct requester *from, enum rd_err err,
+                           const char *text) {
+    struct client_reply *reply = coordinator_reply_new(err);
+    if (reply != NULL)
+        snprintf(reply->text, sizeof(reply->text), "%s", text);
+    answer(co, from, reply, false);
+}
+
+size_t coordinator_homes(const struct coordinator *co, const struct request *request,
+                         uint16_t *out) {
+    return placement_homes(co->placement, request->partition, out);
+}
+
+bool coordinator_can_ask(const struct coordinator *co, uint16_t member) {
+    return member == MEMBER_SELF || peers_reachable(co->peers, member);
+}
+
+struct asker request_asker(const struct request *request, uint64_t round) {
+    return (struct asker){ASKER_REQUEST, MEMBER_SELF, request_id(request), round};
+}
+
+void coordinator_check(const struct coordinator *co) {
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < co->slot_count; i++)
+        used += co->slots[i] != NULL;
+    assert(used == co->in_flight && co->in_flight + co->free_count == co->slot_count);
+    uint64_t last = 0;
+    for (const struct request *at = co->deadlines; at != NULL; at = at->next) {
+        assert(at->deadline_us >= last);
+        last = at->deadline_us;
+        used--;
+    }
+    assert(used == 0);
+}

@@ -1,0 +1,471 @@
+/* The step: which event goes to which protocol, and what follows from it within the same step.
+ *
+ * Invariants: (1) a step runs until nothing follows any more: replica answers, lost members, the birth; (2) nothing is sent or
+ * dialled before the node's own id is on disk; (3) batches complete in the order in which they were emitted. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "base/text.h"
+#include "replication/node_private.h"
+
+/* ---- the identity --------------------------------------------------------------------------------- */
+
+/* The row: id, generation, the last incarnation, the birth key; numbers big-endian. */
+#define IDENTITY_BYTES (NODE_ID_BYTES + 16 + CONTEXT_KEY_BYTES)
+
+static void put_u64(uint8_t *at, uint64_t value) {
+    for (int i = 0; i < 8; i++)
+        at[i] = (uint8_t)(value >> (56 - 8 * i));
+}
+
+static uint64_t get_u64(const uint8_t *at) {
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++)
+        value = value << 8 | at[i];
+    return value;
+}
+
+/* Takes the identity from its row, or makes a new one. */
+static enum rd_err init_identity(struct node *node, const struct blob *row, char reason[256]) {
+    struct core *core = &node->core;
+    struct identity *identity = &node->identity;
+    actors_begin(&core->actors, &core->prng);
+    identity->dirty = true;
+    identity->generation = 1;
+    if (row == NULL) {
+        prng_fill(&core->prng, core->self.bytes, NODE_ID_BYTES);
+        prng_fill(&core->prng, identity->birth_key, CONTEXT_KEY_BYTES);
+        return RD_OK;
+    }
+    if (row->len != IDENTITY_BYTES) {
+        snprintf(reason, 256, "the stored node id is damaged");
+        return RD_ECORRUPT;
+    }
+    memcpy(core->self.bytes, row->bytes, NODE_ID_BYTES);
+    identity->generation = get_u64(row->bytes + NODE_ID_BYTES) + 1;
+    memcpy(identity->birth_key, row->bytes + NODE_ID_BYTES + 16, CONTEXT_KEY_BYTES);
+    if (get_u64(row->bytes + NODE_ID_BYTES + 8) == core->actors.incarnation) {
+        snprintf(reason, 256,
+                 "the system's random generator repeats itself: two starts of this "
+                 "node got the same numbers, which could lose data");
+        return RD_ECONF;
+    }
+    return RD_OK;
+}
+
+static enum rd_err init_self(struct node *node) {
+    const struct node_conf *conf = &node->core.conf;
+    uint16_t index;
+    enum rd_err err = members_add(&node->members, &node->core.self, &index);
+    if (err != RD_OK)
+        return err;
+    assert(index == MEMBER_SELF);
+    struct member *self = &node->members.items[MEMBER_SELF];
+    self->generation = node->identity.generation;
+    self->version = 1;
+    self->vnodes = conf->vnodes;
+    self->address.port = conf->port;
+    self->cluster_port = conf->cluster_port;
+    memcpy(self->address.host, conf->announce_host, sizeof(self->address.host));
+    memcpy(self->zone, conf->zone, sizeof(self->zone));
+    memcpy(self->masked_key, node->identity.birth_key, MEMBER_MASKED_KEY_BYTES);
+    certificate_mask(conf->secret, &node->core.self, self->masked_key);
+    return RD_OK;
+}
+
+/* Emits the identity row as part of a batch. */
+static bool flush_identity(struct node *node) {
+    uint8_t row[IDENTITY_BYTES];
+    struct blob *key, *value;
+    memcpy(row, node->core.self.bytes, NODE_ID_BYTES);
+    put_u64(row + NODE_ID_BYTES, node->identity.generation);
+    put_u64(row + NODE_ID_BYTES + 8, node->core.actors.incarnation);
+    memcpy(row + NODE_ID_BYTES + 16, node->identity.birth_key, CONTEXT_KEY_BYTES);
+    if (blob_new("identity", 8, &key) != RD_OK)
+        return false;
+    if (blob_new(row, sizeof(row), &value) != RD_OK) {
+        blob_unref(key);
+        return false;
+    }
+    struct effect *effect = effects_push(node->core.effects, EFF_STORE_PUT);
+    effect->store_put.at = (struct row_key){2, 0, key};
+    effect->store_put.value = value;
+    node->identity.dirty = false;
+    return true;
+}
+
+/* ---- start and end -------------------------------------------------------------------------------- */
+
+static enum rd_err check_conf(const struct node_conf *conf, char reason[256]) {
+    const char *wrong = NULL;
+    if (conf->n < 1 || conf->n > PREFLIST_MAX_N)
+        wrong = "replication-factor is out of range";
+    else if (conf->r < 1 || conf->r > conf->n || conf->w < 1 || conf->w > conf->n)
+        wrong = "read-quorum and write-quorum must be between 1 and replication-factor";
+    else if (conf->partitions < 1 || conf->partitions > SLOT_COUNT ||
+             (conf->partitions & (conf->partitions - 1)) != 0)
+        wrong = "partitions must be a power of two between 1 and 16384";
+    else if (conf->vnodes < 1 || conf->vnodes > RING_MAX_VNODES)
+        wrong = "vnodes is out of range";
+    else if (conf->max_requests < 1 || conf->request_timeout_ms < 1 ||
+             conf->gossip_interval_ms < 1 || conf->failure_timeout_ms < 1 || conf->max_siblings < 1)
+        wrong = "a limit or an interval is zero";
+    if (wrong != NULL)
+        snprintf(reason, 256, "%s", wrong);
+    return wrong == NULL ? RD_OK : RD_ECONF;
+}
+
+static enum rd_err init_parts(struct node *node, const struct node_conf *conf, char reason[256]) {
+    struct core *core = &node->core;
+    enum rd_err err = init_identity(node, conf->meta_identity, reason);
+    if (err != RD_OK)
+        return err;
+    snprintf(reason, 256, "out of memory");
+    err = init_self(node);
+    if (err == RD_OK)
+        err = peers_init(&node->peers, core, &node->members, conf->seeds, conf->seed_count);
+    if (err == RD_OK)
+        err = coordinator_init(&node->co, core);
+    if (err != RD_OK)
+        return err;
+    replica_init(&node->replica, core);
+    node->co.members = &node->members;
+    node->co.peers = &node->peers;
+    node->co.replica = &node->replica;
+    node->co.placement = &node->placement;
+    node->co.birth = &node->birth;
+    err = birth_init(&node->birth, core, &node->members, &node->peers, conf->meta_birth);
+    if (err == RD_ECORRUPT)
+        snprintf(reason, 256, "the stored birth certificate is damaged or is another node's");
+    return err;
+}
+
+enum rd_err node_new(const struct node_conf *conf, const uint64_t seed[4], struct node **out,
+                     char reason[256]) {
+    enum rd_err err = check_conf(conf, reason);
+    if (err != RD_OK)
+        return err;
+    struct node *node = calloc(1, sizeof(*node));
+    if (node == NULL) {
+        snprintf(reason, 256, "out of memory");
+        return RD_ENOMEM;
+    }
+    node->magic = NODE_MAGIC;
+    node->core.conf = *conf;
+    node->core.conf.seeds = NULL;
+    node->core.conf.seed_count = 0;
+    node->core.conf.meta_identity = node->core.conf.meta_birth = NULL;
+    prng_seed_wide(&node->core.prng, seed);
+    err = init_parts(node, conf, reason);
+    if (err != RD_OK) {
+        node_free(&node);
+        return err;
+    }
+    *out = node;
+    return RD_OK;
+}
+
+void node_free(struct node **node) {
+    struct node *at = *node;
+    if (at == NULL)
+        return;
+    assert(at->magic == NODE_MAGIC && !at->stepping);
+    if (at->replica.core != NULL)
+        replica_free(&at->replica);
+    coordinator_free(&at->co);
+    birth_free(&at->birth);
+    placement_free(&at->placement);
+    peers_free(&at->peers);
+    members_free(&at->members);
+    at->magic = 0;
+    free(at);
+    *node = NULL;
+}
+
+/* ---- placement ------------------------------------------------------------------------------------ */
+
+/* The members whose places count: those of the certificate, or, before birth, all that are known. */
+static enum rd_err layout_members(const struct node *node, struct members *out) {
+    struct members layout = {0};
+    enum rd_err err = RD_OK;
+    for (uint16_t i = 0; err == RD_OK && i < node->members.count; i++) {
+        uint16_t index;
+        if (node->members.items[i].generation == 0)
+            continue;
+        err = members_add(&layout, &node->members.items[i].id, &index);
+        if (err == RD_OK)
+            layout.items[index] = node->members.items[i];
+    }
+    if (err != RD_OK) {
+        members_free(&layout);
+        return err;
+    }
+    *out = layout;
+    return RD_OK;
+}
+
+/* Computes the placement anew if what it rests on has changed. Without memory for it the old one stays, and it is tried again at the next step. */
+static void refresh_placement(struct node *node) {
+    const struct members *born = &node->birth.certificate.members;
+    bool is_born = node->birth.state == BIRTH_BORN;
+    uint64_t hash = members_hash(is_born ? born : &node->members) * 2 + is_born;
+    if (hash == node->layout_hash)
+        return;
+    struct members known = {0};
+    enum rd_err err = RD_OK;
+    if (!is_born)
+        err = layout_members(node, &known);
+    if (err == RD_OK)
+        err = placement_compute(&node->placement, &node->core.conf, is_born ? born : &known,
+                                &node->members);
+    if (err == RD_OK)
+        node->layout_hash = hash;
+    else
+        effects_log(node->core.effects, LOG_WARNING, "The placement could not be computed: %s",
+                    rd_err_text(err));
+    members_free(&known);
+}
+
+/* ---- what follows from an event ------------------------------------------------------------------- */
+
+static void request_lost(struct node *node, struct request *request, uint16_t member) {
+    struct coordinator *co = &node->co;
+    switch (request->kind) {
+    case REQUEST_PARKED:
+        break;
+    case REQUEST_READ:
+        op_read_lost(co, request, member);
+        break;
+    case REQUEST_WRITE:
+        op_write_lost(co, request, member);
+        break;
+    case REQUEST_FORWARD:
+        op_forward_lost(co, request, member);
+        break;
+    case REQUEST_REPORT:
+        op_report_lost(co, request, member);
+        break;
+    case REQUEST_COUNT:
+        op_count_lost(co, request, member);
+        break;
+    }
+}
+
+static void request_expired(struct node *node, struct request *request) {
+    struct coordinator *co = &node->co;
+    switch (request->kind) {
+    case REQUEST_PARKED:
+        node->parked--;
+        coordinator_fail(co, request, RD_ECLUSTERDOWN,
+                         "the cluster is not born yet, and too few of the nodes it is to have "
+                         "could agree on its birth; nothing was written");
+        break;
+    case REQUEST_READ:
+        op_read_expired(co, request);
+        break;
+    case REQUEST_WRITE:
+        op_write_expired(co, request);
+        break;
+    case REQUEST_FORWARD:
+        op_forward_expired(co, request);
+        break;
+    case REQUEST_REPORT:
+        op_report_expired(co, request);
+        break;
+    case REQUEST_COUNT:
+        op_count_expired(co, request);
+        break;
+    }
+}
+
+static bool tell_lost(struct node *node) {
+    uint16_t member = peers_take_lost(&node->peers);
+    if (member == MEMBER_NONE)
+        return false;
+    struct request *request, *next;
+    DL_FOREACH_SAFE(node->co.deadlines, request, next) request_lost(node, request, member);
+    birth_lost(&node->birth, member);
+    return true;
+}
+
+static void start_parked(struct node *node) {
+    struct request *request, *next;
+    DL_FOREACH_SAFE(node->co.deadlines, request, next)
+    if (request->kind == REQUEST_PARKED) {
+        node->parked--;
+        node_start_write(node, request);
+    }
+}
+
+/* Runs what follows until nothing does. */
+static void settle(struct node *node) {
+    struct replica_answer answer;
+    do {
+        refresh_placement(node);
+        if (node->parked > 0 && node->birth.state == BIRTH_BORN)
+            start_parked(node);
+        while (replica_next(&node->replica, &answer))
+            node_on_replica_answer(node, &answer);
+    } while (tell_lost(node));
+}
+
+/* ---- events --------------------------------------------------------------------------------------- */
+
+static void on_timer(struct node *node) {
+    uint64_t now = node->core.now.mono_us;
+    while (node->co.deadlines != NULL && node->co.deadlines->deadline_us <= now)
+        request_expired(node, node->co.deadlines);
+    while (node->co.hedges != NULL && node->co.hedges->hedge_us <= now) {
+        struct request *request = node->co.hedges;
+        DL_DELETE2(node->co.hedges, request, hedge_prev, hedge_next);
+        request->hedge_us = 0;
+        op_read_hedge(&node->co, request);
+    }
+    if (node->next_tick_us <= now && node->identity.durable) {
+        node->next_tick_us = now + PEERS_TICK_US;
+        peers_tick(&node->peers);
+        if (node->parked > 0)
+            birth_want(&node->birth);
+    }
+    if (node->next_gossip_us <= now && node->identity.durable) {
+        uint64_t interval = (uint64_t)node->core.conf.gossip_interval_ms * 1000;
+        node->next_gossip_us = now + interval / 2 + prng_below(&node->core.prng, interval + 1);
+        node_gossip(node);
+    }
+}
+
+/* Emits the batch of this turn, if there is anything in it. */
+static void on_turn_end(struct node *node) {
+    bool identity = node->identity.dirty, birth = birth_dirty(&node->birth);
+    if (node->batch_count == MAX_OPEN_BATCHES ||
+        (!identity && !birth && !replica_dirty(&node->replica)))
+        return;
+    struct open_batch batch = {.token = ++node->next_batch};
+    size_t rows = replica_flush(&node->replica, batch.token);
+    if (identity)
+        batch.identity = flush_identity(node);
+    if (birth) {
+        struct buf bytes = {0};
+        struct blob *key = NULL, *value = NULL;
+        if (blob_new("birth", 5, &key) == RD_OK && birth_flush(&node->birth, &bytes) == RD_OK &&
+            blob_new(buf_data(&bytes), buf_len(&bytes), &value) == RD_OK) {
+            struct effect *effect = effects_push(node->core.effects, EFF_STORE_PUT);
+            effect->store_put.at = (struct row_key){2, 0, key};
+            effect->store_put.value = value;
+            batch.birth = true;
+            batch.birth_row = node->birth.row_flushed;
+        } else {
+            blob_unref(key);
+            birth_stored(&node->birth, node->birth.row_flushed, false);
+        }
+        buf_free(&bytes);
+    }
+    if (rows == 0 && !batch.identity && !batch.birth)
+        return;
+    node->batches[node->batch_count++] = batch;
+    effects_push(node->core.effects, EFF_STORE_COMMIT)->store_commit.token = batch.token;
+}
+
+static void on_stored(struct node *node, uint64_t token, enum rd_err err) {
+    assert(node->batch_count > 0 && node->batches[0].token == token);
+    struct open_batch batch = node->batches[0];
+    memmove(node->batches, node->batches + 1, --node->batch_count * sizeof(batch));
+    if (batch.identity) {
+        node->identity.durable = node->identity.durable || err == RD_OK;
+        node->identity.dirty = err != RD_OK;
+    }
+    if (batch.birth)
+        birth_stored(&node->birth, batch.birth_row, err == RD_OK);
+    replica_stored(&node->replica, token, err);
+}
+
+static void on_frame(struct node *node, const struct event *event) {
+    struct link *link = peers_link(&node->peers, event->frame.link);
+    struct wire_msg msg;
+    struct peers_news news = {0};
+    if (link == NULL)
+        return; /* closed from this side while the frame was under way */
+    if (wire_decode(event->frame.argv, event->frame.argc, &msg) != RD_OK) {
+        peers_drop(&node->peers, link, "it sent a frame that cannot be decoded");
+        return;
+    }
+    core_trace(&node->core, "frame %s from %s", wire_name(msg.kind), link->host);
+    if (!peers_message(&node->peers, link, &msg, &news))
+        node_on_message(node, link, &msg);
+    if (news.change == PEERS_READY)
+        node_greet(node, news.member);
+}
+
+static void on_link_up(struct node *node, const struct event *event) {
+    if (!node->identity.durable) {
+        effects_push(node->core.effects, EFF_CLOSE)->close.link = event->link_up.link;
+        return;
+    }
+    peers_link_up(&node->peers, event->link_up.link, event->link_up.dial, event->link_up.host);
+}
+
+static void dispatch(struct node *node, const struct event *event) {
+    switch (event->kind) {
+    case EV_TIMER:
+        on_timer(node);
+        break;
+    case EV_TURN_END:
+        on_turn_end(node);
+        break;
+    case EV_CLIENT:
+        node_on_client(node, event->client);
+        break;
+    case EV_LINK_UP:
+        on_link_up(node, event);
+        break;
+    case EV_LINK_DOWN:
+        peers_link_down(&node->peers, event->link_down.link);
+        break;
+    case EV_DIAL_FAILED:
+        peers_dial_failed(&node->peers, event->dial_failed.dial);
+        break;
+    case EV_FRAME:
+        on_frame(node, event);
+        break;
+    case EV_STORE_GOT:
+        replica_got(&node->replica, event->store_got.token, event->store_got.err,
+                    event->store_got.value);
+        break;
+    case EV_STORE_DONE:
+        on_stored(node, event->store_done.token, event->store_done.err);
+        break;
+    }
+}
+
+void node_step(struct node *node, struct instant now, const struct event *event,
+               struct effects *effects) {
+    assert(node->magic == NODE_MAGIC && !node->stepping);
+    node->stepping = true;
+    node->core.now = now;
+    node->core.effects = effects;
+    refresh_placement(node);
+    dispatch(node, event);
+    settle(node);
+    node->core.effects = NULL;
+    node->stepping = false;
+}
+
+uint64_t node_deadline_us(const struct node *node) {
+    uint64_t due = UINT64_MAX;
+    if (node->identity.durable)
+        due = node->next_tick_us < node->next_gossip_us ? node->next_tick_us : node->next_gossip_us;
+    if (node->co.deadlines != NULL && node->co.deadlines->deadline_us < due)
+        due = node->co.deadlines->deadline_us;
+    if (node->co.hedges != NULL && node->co.hedges->hedge_us < due)
+        due = node->co.hedges->hedge_us;
+    return due;
+}
+
+bool node_has_dirty_rows(const struct node *node) {
+    return node->batch_count < MAX_OPEN_BATCHES &&
+           (node->identity.dirty || birth_dirty(&node->birth) || replica_dirty(&node->replica));
+}

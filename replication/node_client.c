@@ -1,0 +1,176 @@
+/* How requests come in: from clients of this node, and forwarded by peers. */
+#include <assert.h>
+
+#include "replication/node_private.h"
+
+bool node_is_open(const struct node *node) {
+    if (node->birth.state == BIRTH_BORN)
+        return true;
+    return node->identity.durable && !node->peers.outcast && peers_met_enough(&node->peers);
+}
+
+static const char *closed_reason(const struct node *node) {
+    if (node->peers.outcast)
+        return "the cluster was born without this node, and joining a born cluster is not "
+               "supported yet";
+    return "this node has not met its seeds yet";
+}
+
+/* Opens a sealed context. One that covers nothing may have been sealed before the cluster was born, with the zero key: it has no
+ * power, so it is believed. */
+static enum rd_err open_context(const struct node *node, const char *token, size_t len,
+                                const void *key, size_t key_len, struct context *out) {
+    static const uint8_t zero_key[CONTEXT_KEY_BYTES];
+    enum rd_err err = RD_EBADCONTEXT;
+    if (node->birth.state == BIRTH_BORN)
+        err = context_open(token, len, node->birth.certificate.seal_key, key, key_len, out);
+    if (err != RD_EBADCONTEXT)
+        return err;
+    struct context early;
+    err = context_open(token, len, zero_key, key, key_len, &early);
+    if (err != RD_OK)
+        return err;
+    if (early.version.count > 0 || early.has_dot || early.stamp != 0) {
+        context_free(&early);
+        return RD_EBADCONTEXT;
+    }
+    *out = early;
+    return RD_OK;
+}
+
+static bool is_home(const struct node *node, const struct request *request) {
+    uint16_t homes[PREFLIST_MAX_N];
+    size_t count = coordinator_homes(&node->co, request, homes);
+    for (size_t i = 0; i < count; i++)
+        if (homes[i] == MEMBER_SELF)
+            return true;
+    return false;
+}
+
+void node_start_write(struct node *node, struct request *request) {
+    if (is_home(node, request)) {
+        request->kind = REQUEST_WRITE;
+        op_write_start(&node->co, request);
+    } else {
+        request->kind = REQUEST_FORWARD;
+        op_forward_start(&node->co, request);
+    }
+}
+
+/* Fills an order from what a client or a peer gave. */
+static enum rd_err make_order(const struct node *node, const struct client_request *client,
+                              struct write_order *order) {
+    *order = (struct write_order){.with_context = client->with_context,
+                                  .expires_ms = client->expires_ms,
+                                  .w = client->w != 0 ? client->w : node->core.conf.w};
+    if (client->with_context && client->context != NULL) {
+        enum rd_err err = open_context(node, client->context, client->context_len, client->key,
+                                       client->key_len, &order->context);
+        if (err == RD_OK)
+            err = blob_new(client->context, client->context_len, &order->token);
+        if (err != RD_OK) {
+            context_free(&order->context);
+            return err;
+        }
+    }
+    order->value = blob_ref(client->value);
+    return RD_OK;
+}
+
+/* Opens a write request with its order. On an error the requester has been answered. */
+static struct request *open_write(struct node *node, const struct requester *from,
+                                  const struct client_request *client) {
+    struct request *request;
+    struct write_order order;
+    enum rd_err err = make_order(node, client, &order);
+    if (err == RD_OK)
+        err = coordinator_open(&node->co, REQUEST_PARKED, from, client->key, client->key_len,
+                               &request);
+    if (err == RD_OK) {
+        request->order = order;
+        return request;
+    }
+    blob_unref(order.value);
+    blob_unref(order.token);
+    context_free(&order.context);
+    coordinator_turn_away(&node->co, from, err, rd_err_text(err));
+    return NULL;
+}
+
+static void on_write(struct node *node, const struct requester *from,
+                     const struct client_request *client) {
+    struct request *request = open_write(node, from, client);
+    if (request == NULL)
+        return;
+    if (node->birth.state == BIRTH_BORN) {
+        node_start_write(node, request);
+        return;
+    }
+    node->parked++;
+    birth_want(&node->birth);
+}
+
+void node_on_client(struct node *node, const struct client_request *client) {
+    const struct requester from = {.tag = client->tag};
+    struct request *request;
+    if (!node_is_open(node)) {
+        coordinator_turn_away(&node->co, &from, RD_ECLUSTERDOWN, closed_reason(node));
+        return;
+    }
+    if (client->op == CLIENT_WRITE) {
+        on_write(node, &from, client);
+        return;
+    }
+    enum request_kind kind = client->op == CLIENT_READ       ? REQUEST_READ
+                             : client->op == CLIENT_REPLICAS ? REQUEST_REPORT
+                                                             : REQUEST_COUNT;
+    enum rd_err err =
+        coordinator_open(&node->co, kind, &from, kind == REQUEST_COUNT ? NULL : client->key,
+                         client->key_len, &request);
+    if (err != RD_OK) {
+        coordinator_turn_away(&node->co, &from, err, rd_err_text(err));
+        return;
+    }
+    if (kind == REQUEST_READ)
+        op_read_start(&node->co, request, client->r != 0 ? client->r : node->core.conf.r,
+                      client->monotonic);
+    else if (kind == REQUEST_REPORT)
+        op_report_start(&node->co, request);
+    else
+        op_count_start(&node->co, request);
+}
+
+void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *msg) {
+    const struct requester from = {.is_peer = true, .member = member, .id = msg->forward.id};
+    if (node->birth.state != BIRTH_BORN) {
+        coordinator_turn_away(&node->co, &from, RD_ECLUSTERDOWN, closed_reason(node));
+        return;
+    }
+    struct client_request client = {
+        .op = CLIENT_WRITE,
+        .key = msg->forward.key.data,
+        .key_len = msg->forward.key.len,
+        .w = (uint32_t)(msg->forward.w <= PREFLIST_MAX_N ? msg->forward.w : 0),
+        .with_context = (msg->forward.flags & WIRE_FORWARD_WITH_CONTEXT) != 0,
+        .expires_ms = msg->forward.expires_ms,
+    };
+    if ((msg->forward.flags & WIRE_FORWARD_HAS_CONTEXT) != 0) {
+        client.context = (const char *)msg->forward.context.data;
+        client.context_len = msg->forward.context.len;
+    }
+    if ((msg->forward.flags & WIRE_FORWARD_DELETE) == 0 &&
+        blob_new(msg->forward.value.data, msg->forward.value.len, &client.value) != RD_OK) {
+        coordinator_turn_away(&node->co, &from, RD_ENOMEM, rd_err_text(RD_ENOMEM));
+        return;
+    }
+    struct request *request = open_write(node, &from, &client);
+    blob_unref(client.value);
+    if (request == NULL)
+        return;
+    if (is_home(node, request))
+        node_start_write(node, request);
+    else
+        coordinator_fail(&node->co, request, RD_EREFUSED,
+                         "the node it was forwarded to is no replica of the key; nothing was "
+                         "written");
+}

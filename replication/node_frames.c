@@ -1,0 +1,310 @@
+/* What peers say over ready links: each message goes to the protocol it belongs to. */
+#include <assert.h>
+
+#include "replication/node_private.h"
+
+static struct resp_slice buf_slice(const struct buf *buf) {
+    return (struct resp_slice){buf_data(buf), buf_len(buf)};
+}
+
+/* ---- membership ----------------------------------------------------------------------------------- */
+
+static bool may_know(void *arg, const struct node_id *id) {
+    const struct node *node = arg;
+    return node->birth.state != BIRTH_BORN ||
+           members_find(&node->birth.certificate.members, id) != MEMBER_NONE;
+}
+
+/* Sends entries and wishes, if there are any; passes an error of building them on as silence: gossip comes again. */
+static void say_entries(struct node *node, uint16_t member, const struct buf *entries,
+                        const struct buf *wanted) {
+    if (buf_len(entries) == 0 && buf_len(wanted) == 0)
+        return;
+    struct wire_msg msg = {.kind = WIRE_ENTRIES};
+    msg.entries.entries = buf_slice(entries);
+    msg.entries.wanted = buf_slice(wanted);
+    peers_say(&node->peers, member, &msg);
+}
+
+void node_greet(struct node *node, uint16_t member) {
+    struct buf entries = {0}, none = {0};
+    birth_tell(&node->birth, member);
+    if (members_encode_all(&node->members, &entries) == RD_OK)
+        say_entries(node, member, &entries, &none);
+    buf_free(&entries);
+}
+
+void node_gossip(struct node *node) {
+    uint16_t member = peers_random(&node->peers);
+    if (member == MEMBER_NONE)
+        return;
+    struct wire_msg msg = {.kind = WIRE_GOSSIP};
+    msg.gossip.hash = members_hash(&node->members);
+    peers_say(&node->peers, member, &msg);
+}
+
+static void on_gossip(struct node *node, uint16_t member, uint64_t hash) {
+    struct buf lines = {0};
+    struct wire_msg msg = {.kind = WIRE_DIGEST};
+    if (hash == members_hash(&node->members))
+        return;
+    if (members_digest(&node->members, &lines) == RD_OK) {
+        msg.digest.lines = buf_slice(&lines);
+        peers_say(&node->peers, member, &msg);
+    }
+    buf_free(&lines);
+}
+
+static enum rd_err on_digest(struct node *node, uint16_t member, struct resp_slice lines) {
+    struct buf entries = {0}, wanted = {0};
+    enum rd_err err = members_compare(&node->members, lines, &entries, &wanted);
+    if (err == RD_OK)
+        say_entries(node, member, &entries, &wanted);
+    buf_free(&entries);
+    buf_free(&wanted);
+    return err;
+}
+
+static enum rd_err on_entries(struct node *node, uint16_t member, const struct wire_msg *msg) {
+    struct buf entries = {0}, none = {0};
+    uint32_t changed = 0;
+    uint16_t before = node->members.count;
+    enum rd_err err = members_merge(&node->members, msg->entries.entries, may_know, node, &changed);
+    if (err == RD_OK)
+        err = members_encode_wanted(&node->members, msg->entries.wanted, &entries);
+    if (err == RD_OK)
+        say_entries(node, member, &entries, &none);
+    buf_free(&entries);
+    if (node->members.count > before && node->birth.state != BIRTH_BORN)
+        for (uint16_t i = 1; i < node->members.count; i++) /* news of a new member spread at once */
+            if (i != member && peers_reachable(&node->peers, i))
+                node_greet(node, i);
+    return err;
+}
+
+/* ---- requests ------------------------------------------------------------------------------------- */
+
+static void answer_write(struct node *node, const struct asker *asker, enum rd_err err,
+                         uint32_t uncovered, const struct object *object) {
+    struct buf bytes = {0};
+    struct wire_msg msg = {.kind = WIRE_WRITE_ANSWER};
+    if (uncovered > 0 && object != NULL && object_encode(object, &bytes) != RD_OK)
+        err = RD_ENOMEM;
+    msg.write_answer.id = asker->id;
+    msg.write_answer.round = asker->round;
+    msg.write_answer.err = err;
+    msg.write_answer.uncovered = uncovered;
+    msg.write_answer.object = buf_slice(&bytes);
+    peers_say(&node->peers, asker->member, &msg);
+    buf_free(&bytes);
+}
+
+static void answer_read(struct node *node, const struct asker *asker, enum rd_err err,
+                        const struct object *object) {
+    struct buf bytes = {0};
+    struct wire_msg msg = {.kind = WIRE_READ_ANSWER};
+    if (err == RD_OK && object_encode(object, &bytes) != RD_OK)
+        err = RD_ENOMEM;
+    msg.read_answer.id = asker->id;
+    msg.read_answer.err = err;
+    if (err == RD_OK)
+        msg.read_answer.object = buf_slice(&bytes);
+    peers_say(&node->peers, asker->member, &msg);
+    buf_free(&bytes);
+}
+
+static void on_read(struct node *node, uint16_t member, const struct wire_msg *msg) {
+    struct asker asker = {ASKER_PEER, member, msg->read.id, 0};
+    struct blob *key;
+    enum rd_err err = blob_new(msg->read.key.data, msg->read.key.len, &key);
+    if (err == RD_OK) {
+        err = replica_read(&node->replica, key, &asker);
+        blob_unref(key);
+    }
+    if (err != RD_OK)
+        answer_read(node, &asker, err, NULL);
+}
+
+static enum rd_err on_write(struct node *node, uint16_t member, const struct wire_msg *msg) {
+    struct asker asker = {ASKER_PEER, member, msg->write.id, msg->write.round};
+    struct object sent;
+    struct blob *key;
+    if (node->birth.state != BIRTH_BORN) {
+        answer_write(node, &asker, RD_ECLUSTERDOWN, 0, NULL);
+        return RD_OK;
+    }
+    enum rd_err err = object_decode(msg->write.object.data, msg->write.object.len, &sent);
+    if (err == RD_EPROTO || err == RD_ECORRUPT || err == RD_ETOOBIG)
+        return RD_EPROTO;
+    if (msg->write.id == 0)
+        asker.kind = ASKER_NONE;
+    if (err == RD_OK) {
+        err = blob_new(msg->write.key.data, msg->write.key.len, &key);
+        if (err == RD_OK) {
+            err = replica_merge(&node->replica, key, &sent, &asker);
+            blob_unref(key);
+        } else {
+            object_free(&sent);
+        }
+    }
+    if (err != RD_OK && asker.kind == ASKER_PEER)
+        answer_write(node, &asker, err, 0, NULL);
+    return RD_OK;
+}
+
+static void route_read_answer(struct node *node, uint64_t id, const struct read_answer *answer) {
+    struct request *request = coordinator_find(&node->co, id);
+    if (request == NULL)
+        return;
+    if (request->kind == REQUEST_READ)
+        op_read_answer(&node->co, request, answer);
+    else if (request->kind == REQUEST_REPORT)
+        op_report_answer(&node->co, request, answer);
+    else if (request->kind == REQUEST_WRITE)
+        op_write_caught_up(&node->co, request, answer->member, answer->object);
+}
+
+static void route_write_answer(struct node *node, uint64_t id, const struct write_answer *answer) {
+    struct request *request = coordinator_find(&node->co, id);
+    if (request == NULL)
+        return;
+    if (request->kind == REQUEST_WRITE)
+        op_write_answer(&node->co, request, answer);
+    else if (request->kind == REQUEST_READ)
+        op_read_repaired(&node->co, request, answer->member, answer->err == RD_OK);
+}
+
+/* Decodes the object of an answer into *object if there is one. Damage is RD_EPROTO. */
+static enum rd_err answer_object(struct resp_slice bytes, struct object *object,
+                                 const struct object **out) {
+    *out = NULL;
+    if (bytes.len == 0)
+        return RD_OK;
+    enum rd_err err = object_decode(bytes.data, bytes.len, object);
+    if (err == RD_OK)
+        *out = object;
+    return err == RD_OK || err == RD_ENOMEM ? err : RD_EPROTO;
+}
+
+static enum rd_err known_err(uint64_t err) {
+    return err < RD_ERR_COUNT ? (enum rd_err)err : RD_EREFUSED;
+}
+
+static enum rd_err on_read_answer(struct node *node, uint16_t member, const struct wire_msg *msg) {
+    struct object object = {0};
+    struct read_answer answer = {.member = member, .err = known_err(msg->read_answer.err)};
+    enum rd_err err = answer_object(msg->read_answer.object, &object, &answer.object);
+    if (err == RD_EPROTO || (answer.err == RD_OK && err == RD_OK && answer.object == NULL))
+        return RD_EPROTO;
+    if (err != RD_OK)
+        answer.err = err;
+    route_read_answer(node, msg->read_answer.id, &answer);
+    object_free(&object);
+    return RD_OK;
+}
+
+static enum rd_err on_write_answer(struct node *node, uint16_t member, const struct wire_msg *msg) {
+    struct object object = {0};
+    struct write_answer answer = {.member = member,
+                                  .round = msg->write_answer.round,
+                                  .err = known_err(msg->write_answer.err),
+                                  .uncovered = msg->write_answer.uncovered > 0};
+    enum rd_err err = answer_object(msg->write_answer.object, &object, &answer.object);
+    if (err == RD_EPROTO)
+        return err;
+    if (err != RD_OK)
+        answer.err = err;
+    route_write_answer(node, msg->write_answer.id, &answer);
+    object_free(&object);
+    return RD_OK;
+}
+
+static void on_count(struct node *node, uint16_t member, uint64_t id) {
+    struct wire_msg msg = {.kind = WIRE_COUNT_ANSWER};
+    msg.count_answer.id = id;
+    msg.count_answer.number = op_count_own(&node->co);
+    peers_say(&node->peers, member, &msg);
+}
+
+static void on_forward_answer(struct node *node, uint16_t member, const struct wire_msg *msg) {
+    struct request *request = coordinator_find(&node->co, msg->forward_answer.id);
+    if (request != NULL && request->kind == REQUEST_FORWARD)
+        op_forward_answer(&node->co, request, member, msg);
+}
+
+static void on_count_answer(struct node *node, uint16_t member, const struct wire_msg *msg) {
+    struct request *request = coordinator_find(&node->co, msg->count_answer.id);
+    if (request != NULL && request->kind == REQUEST_COUNT)
+        op_count_answer(&node->co, request, member, msg->count_answer.number);
+}
+
+/* ---- dispatch ------------------------------------------------------------------------------------- */
+
+/* Everything but the birth's messages, which may end the link. */
+static enum rd_err dispatch(struct node *node, uint16_t member, const struct wire_msg *msg) {
+    switch (msg->kind) {
+    case WIRE_GOSSIP:
+        on_gossip(node, member, msg->gossip.hash);
+        return RD_OK;
+    case WIRE_DIGEST:
+        return on_digest(node, member, msg->digest.lines);
+    case WIRE_ENTRIES:
+        return on_entries(node, member, msg);
+    case WIRE_READ:
+        on_read(node, member, msg);
+        return RD_OK;
+    case WIRE_READ_ANSWER:
+        return on_read_answer(node, member, msg);
+    case WIRE_WRITE:
+        return on_write(node, member, msg);
+    case WIRE_WRITE_ANSWER:
+        return on_write_answer(node, member, msg);
+    case WIRE_FORWARD:
+        node_on_forward(node, member, msg);
+        return RD_OK;
+    case WIRE_FORWARD_ANSWER:
+        on_forward_answer(node, member, msg);
+        return RD_OK;
+    case WIRE_COUNT:
+        on_count(node, member, msg->count.id);
+        return RD_OK;
+    case WIRE_COUNT_ANSWER:
+        on_count_answer(node, member, msg);
+        return RD_OK;
+    default:
+        return RD_EPROTO;
+    }
+}
+
+void node_on_message(struct node *node, struct link *link, const struct wire_msg *msg) {
+    if (msg->kind >= WIRE_BIRTH_ASK && msg->kind <= WIRE_BORN) {
+        birth_message(&node->birth, link->member, link, msg);
+        return;
+    }
+    if (dispatch(node, link->member, msg) == RD_EPROTO)
+        peers_drop(&node->peers, link, "it sent a frame that cannot be decoded");
+}
+
+void node_on_replica_answer(struct node *node, const struct replica_answer *answer) {
+    const struct asker *asker = &answer->asker;
+    bool usable = answer->err == RD_OK;
+    const struct object *held = usable ? replica_held(answer->entry) : NULL;
+    if (asker->kind == ASKER_PEER) {
+        if (answer->step == REPLICA_READ)
+            answer_read(node, asker, answer->err, held);
+        else
+            answer_write(node, asker, answer->err, answer->uncovered, held);
+        return;
+    }
+    if (answer->step == REPLICA_READ) {
+        struct read_answer read = {MEMBER_SELF, answer->err, held};
+        route_read_answer(node, asker->id, &read);
+    } else if (answer->step == REPLICA_STORED) {
+        struct write_answer write = {MEMBER_SELF, asker->round, answer->err, 0, NULL};
+        route_write_answer(node, asker->id, &write);
+    } else {
+        struct request *request = coordinator_find(&node->co, asker->id);
+        if (request != NULL && request->kind == REQUEST_WRITE)
+            op_write_loaded(&node->co, request, answer->err, answer->entry);
+    }
+}

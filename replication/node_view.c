@@ -1,0 +1,124 @@
+/* What operators and drivers see of a node: queries that change nothing. */
+#include <assert.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "replication/node_private.h"
+
+struct node_id node_self(const struct node *node) {
+    return node->core.self;
+}
+
+/* The members shown: those that count, which before birth are all that said who they are. */
+size_t node_member_count(const struct node *node) {
+    return node->members.count;
+}
+
+static enum member_state state_of(const struct node *node, uint16_t index, struct instant now,
+                                  uint64_t *heard_ms) {
+    *heard_ms = 0;
+    if (index == MEMBER_SELF)
+        return MEMBER_UP;
+    if (index >= node->peers.peer_count)
+        return MEMBER_DOWN;
+    const struct peer *peer = &node->peers.peers[index];
+    uint64_t patience = (uint64_t)node->core.conf.failure_timeout_ms * 1000;
+    *heard_ms = (now.mono_us - peer->heard_us) / 1000;
+    if (peers_reachable(&node->peers, index))
+        return peer->slow_until_us > now.mono_us ? MEMBER_SUSPECT : MEMBER_UP;
+    return peer->lost_us != 0 && now.mono_us - peer->lost_us < patience ? MEMBER_SUSPECT
+                                                                        : MEMBER_DOWN;
+}
+
+void node_member(const struct node *node, size_t index, struct instant now,
+                 struct member_view *out) {
+    assert(index < node->members.count);
+    const struct member *member = &node->members.items[index];
+    *out = (struct member_view){.id = member->id,
+                                .address = member->address,
+                                .cluster_port = member->cluster_port,
+                                .vnodes = member->vnodes,
+                                .status = MEMBER_MEMBER,
+                                .self = index == MEMBER_SELF};
+    memcpy(out->zone, member->zone, sizeof(out->zone));
+    out->state = state_of(node, (uint16_t)index, now, &out->heard_ms);
+    out->partitions = placement_homes_of(&node->placement, (uint16_t)index);
+}
+
+size_t node_preflist(const struct node *node, uint16_t partition, uint16_t *out, size_t max,
+                     size_t *homes) {
+    uint16_t first[PREFLIST_MAX_N];
+    *homes = placement_homes(&node->placement, partition, first);
+    if (*homes > max)
+        *homes = max;
+    return placement_list(&node->placement, partition, out, max);
+}
+
+uint32_t node_partitions(const struct node *node) {
+    return node->core.conf.partitions;
+}
+
+uint16_t node_slot(const struct node *node, const void *key, size_t len) {
+    return slot_of_key(node->core.conf.partitioner, key, len);
+}
+
+void node_stats(const struct node *node, struct node_stats *out) {
+    *out = node->core.stats;
+    out->requests_in_flight = node->co.in_flight;
+    out->keys_in_flight = node->replica.entry_count;
+    out->partitions_owned = node->placement.owned;
+    out->members = node->members.count;
+    out->members_up = 1u + peers_reachable_count(&node->peers);
+    out->born = node->birth.state == BIRTH_BORN;
+    out->open = node_is_open(node);
+    out->cluster_id[0] = 0;
+    if (out->born)
+        text_hex(node->birth.certificate.cluster.bytes, NODE_ID_BYTES, out->cluster_id);
+}
+
+void node_quorum(const struct node *node, uint32_t *n, uint32_t *r, uint32_t *w) {
+    *n = node->core.conf.n;
+    *r = node->core.conf.r;
+    *w = node->core.conf.w;
+}
+
+enum rd_err node_set_quorum(struct node *node, uint32_t r, uint32_t w) {
+    uint32_t n = node->core.conf.n;
+    if (r < 1 || r > n || w < 1 || w > n)
+        return RD_ECONF;
+    node->core.conf.r = r;
+    node->core.conf.w = w;
+    return RD_OK;
+}
+
+enum rd_err node_seal(const struct node *node, const void *key, size_t key_len,
+                      const struct object *object, struct buf *out) {
+    struct context context;
+    enum rd_err err = object_context(object, &context);
+    if (err != RD_OK)
+        return err;
+    /* before the birth only the empty context exists, and the zero key seals it: see node_client.c */
+    err = context_seal(&context, node->birth.certificate.seal_key, key, key_len, out);
+    context_free(&context);
+    return err;
+}
+
+void node_set_live_counter(struct node *node,
+                           uint64_t (*count)(void *arg, uint16_t first, uint16_t last), void *arg) {
+    node->co.live_counter = count;
+    node->co.live_counter_arg = arg;
+}
+
+void node_check(const struct node *node) {
+    assert(node->magic == NODE_MAGIC && !node->stepping);
+    assert(node_id_compare(&node->members.items[MEMBER_SELF].id, &node->core.self) == 0);
+    peers_check(&node->peers);
+    replica_check(&node->replica);
+    coordinator_check(&node->co);
+    uint32_t parked = 0;
+    for (const struct request *at = node->co.deadlines; at != NULL; at = at->next)
+        parked += at->kind == REQUEST_PARKED;
+    assert(parked == node->parked);
+    for (uint32_t i = 1; i < node->batch_count; i++)
+        assert(node->batches[i - 1].token < node->batches[i].token);
+}

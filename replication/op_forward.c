@@ -1,0 +1,101 @@
+/* Forwarding. A home that cannot be sent to was provably not asked; one that was sent to and then lost may have acted. */
+#include "replication/op_forward.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "replication/coordinator.h"
+
+static bool was_tried(const struct op_forward *op, uint16_t member) {
+    for (uint8_t i = 0; i < op->tried_count; i++)
+        if (op->tried[i] == member)
+            return true;
+    return false;
+}
+
+static struct resp_slice blob_slice(const struct blob *blob) {
+    return blob == NULL ? (struct resp_slice){0} : (struct resp_slice){blob->bytes, blob->len};
+}
+
+static void make_message(const struct request *request, struct wire_msg *msg) {
+    const struct write_order *order = &request->order;
+    *msg = (struct wire_msg){.kind = WIRE_FORWARD};
+    msg->forward.id = request_id(request);
+    msg->forward.w = order->w;
+    msg->forward.expires_ms = order->expires_ms;
+    msg->forward.key = blob_slice(request->key);
+    msg->forward.value = blob_slice(order->value);
+    msg->forward.context = blob_slice(order->token);
+    msg->forward.flags = (order->value == NULL ? WIRE_FORWARD_DELETE : 0) |
+                         (order->with_context ? WIRE_FORWARD_WITH_CONTEXT : 0) |
+                         (order->token != NULL ? WIRE_FORWARD_HAS_CONTEXT : 0);
+}
+
+/* Sends to the best home not tried yet; says whether there was one. */
+static bool try_next(struct coordinator *co, struct request *request) {
+    struct op_forward *op = &request->forward;
+    struct wire_msg msg;
+    uint16_t homes[PREFLIST_MAX_N];
+    size_t count = coordinator_homes(co, request, homes);
+    make_message(request, &msg);
+    for (int slow = 0; slow <= 1; slow++)
+        for (size_t i = 0; i < count; i++) {
+            if (was_tried(op, homes[i]) || peers_prompt(co->peers, homes[i]) == slow ||
+                !peers_say(co->peers, homes[i], &msg))
+                continue;
+            op->member = homes[i];
+            op->tried[op->tried_count++] = homes[i];
+            co->core->stats.requests_forwarded++;
+            return true;
+        }
+    return false;
+}
+
+static void fail(struct coordinator *co, struct request *request) {
+    co->core->stats.quorum_failures_write++;
+    coordinator_fail(co, request, RD_ENOQUORUM,
+                     "none of the key's replicas can take it now; nothing was written");
+}
+
+void op_forward_start(struct coordinator *co, struct request *request) {
+    if (!try_next(co, request))
+        fail(co, request);
+}
+
+void op_forward_answer(struct coordinator *co, struct request *request, uint16_t member,
+                       const struct wire_msg *msg) {
+    if (member != request->forward.member)
+        return;
+    if (!msg->forward_answer.handled && try_next(co, request))
+        return;
+    uint64_t err = msg->forward_answer.err;
+    struct client_reply *reply =
+        coordinator_reply_new(err < RD_ERR_COUNT ? (enum rd_err)err : RD_EREFUSED);
+    if (reply == NULL) {
+        coordinator_finish(co, request, NULL);
+        return;
+    }
+    struct resp_slice text = msg->forward_answer.text, context = msg->forward_answer.context;
+    size_t len = text.len < sizeof(reply->text) ? text.len : sizeof(reply->text) - 1;
+    if (len > 0)
+        memcpy(reply->text, text.data, len);
+    reply->existed = msg->forward_answer.existed != 0;
+    if (context.len <= CONTEXT_MAX_TOKEN_BYTES &&
+        buf_append(&reply->context, context.data, context.len) != RD_OK)
+        reply->err = RD_ENOMEM;
+    coordinator_finish(co, request, reply);
+}
+
+void op_forward_lost(struct coordinator *co, struct request *request, uint16_t member) {
+    if (member == request->forward.member)
+        coordinator_fail(co, request, RD_EUNKNOWN,
+                         "the replica that took the write was lost before it answered: it may "
+                         "have been written");
+}
+
+void op_forward_expired(struct coordinator *co, struct request *request) {
+    peers_slow(co->peers, request->forward.member);
+    coordinator_fail(co, request, RD_EUNKNOWN,
+                     "the replica that took the write did not answer in time: it may have been "
+                     "written");
+}

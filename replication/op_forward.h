@@ -1,0 +1,34 @@
+/* A write whose key has no home here goes to one that coordinates it: the first home that is prompt, else the first in reach.
+ *
+ * It is forwarded again only if it was provably not handled; once it may have been, the client is told that the
+ * outcome is unknown (TRAPS double_coordination).
+ */
+#ifndef RD_REPLICATION_OP_FORWARD_H
+#define RD_REPLICATION_OP_FORWARD_H
+
+#include "replication/preflist.h"
+#include "replication/wire.h"
+
+struct coordinator;
+struct request;
+
+struct op_forward {
+    uint16_t tried[PREFLIST_MAX_N]; /* members that turned it away */
+    uint8_t tried_count;
+    uint16_t member; /* who has it now */
+};
+
+/* Starts, with request->order filled. May end the request at once. */
+void op_forward_start(struct coordinator *co, struct request *request);
+
+/* The home has answered. */
+void op_forward_answer(struct coordinator *co, struct request *request, uint16_t member,
+                       const struct wire_msg *msg);
+
+/* A member lost a link. */
+void op_forward_lost(struct coordinator *co, struct request *request, uint16_t member);
+
+/* The deadline has passed: ends the request. */
+void op_forward_expired(struct coordinator *co, struct request *request);
+
+#endif

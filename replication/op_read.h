@@ -1,0 +1,66 @@
+/* A read (Dynamo 4.5): R of the key's homes are asked, the answers merged, and those that were behind repaired.
+ *
+ *     op_read_start --> READING --R answers--> reply, repairs sent ------------------------> done
+ *                        |   ^         \--MONOTONIC--> REPAIRING --all R repaired--> reply --> done
+ *                        |   +-- a failure, a lost link or the hedge: the next home is asked
+ *                        +------ no more homes, or the deadline: -NOQUORUM
+ *
+ * The best homes are asked first: the node itself, then those that answered lately. Nil is an answer like any other.
+ */
+#ifndef RD_REPLICATION_OP_READ_H
+#define RD_REPLICATION_OP_READ_H
+
+#include "replication/object.h"
+#include "replication/preflist.h"
+#include "replication/quorum.h"
+
+struct coordinator;
+struct request;
+struct client_request;
+
+/* What one replica said; members are indexes, 0 the node itself. */
+struct read_answer {
+    uint16_t member;
+    enum rd_err err;             /* RD_OK or RD_ENOTFOUND are good */
+    const struct object *object; /* borrowed; NULL unless RD_OK */
+};
+
+struct read_home {
+    uint16_t member;
+    bool asked, answered, good;
+    uint32_t number; /* in the quorum */
+    uint64_t digest; /* of its answer */
+    bool repairing;  /* MONOTONIC: its repair has not been acknowledged */
+};
+
+struct op_read {
+    struct quorum quorum;
+    struct read_home homes[PREFLIST_MAX_N]; /* in the order in which they are asked */
+    uint8_t home_count;
+    bool monotonic, repairing;
+    struct object merged;
+};
+
+/* Starts the read for a request just opened. May end it at once. */
+void op_read_start(struct coordinator *co, struct request *request, uint32_t r, bool monotonic);
+
+/* A replica has answered. */
+void op_read_answer(struct coordinator *co, struct request *request,
+                    const struct read_answer *answer);
+
+/* A replica has acknowledged a repair, or failed to. */
+void op_read_repaired(struct coordinator *co, struct request *request, uint16_t member, bool ok);
+
+/* A member lost a link: what it was asked may stay unanswered. */
+void op_read_lost(struct coordinator *co, struct request *request, uint16_t member);
+
+/* The answers are late: asks the homes that were spared. */
+void op_read_hedge(struct coordinator *co, struct request *request);
+
+/* The deadline has passed: ends the request. */
+void op_read_expired(struct coordinator *co, struct request *request);
+
+/* Frees what the operation owns. */
+void op_read_free(struct op_read *op);
+
+#endif

@@ -1,0 +1,97 @@
+/* DYNREPLICAS. Replies when all have answered or the deadline has come, whichever is first. */
+#include "replication/op_report.h"
+
+#include <stdlib.h>
+
+#include "replication/coordinator.h"
+
+void op_report_free(struct op_report *op) {
+    client_reply_free(op->reply);
+    op->reply = NULL;
+}
+
+static void finish(struct coordinator *co, struct request *request) {
+    struct client_reply *reply = request->report.reply;
+    request->report.reply = NULL;
+    coordinator_finish(co, request, reply);
+}
+
+static void done_one(struct coordinator *co, struct request *request) {
+    if (--request->report.awaited == 0)
+        finish(co, request);
+}
+
+/* Asks one home; says whether an answer may come. */
+static bool ask(struct coordinator *co, struct request *request, uint16_t member) {
+    if (member == MEMBER_SELF) {
+        struct asker asker = request_asker(request, 0);
+        return replica_read(co->replica, request->key, &asker) == RD_OK;
+    }
+    struct wire_msg msg = {.kind = WIRE_READ};
+    msg.read.id = request_id(request);
+    msg.read.key = (struct resp_slice){request->key->bytes, request->key->len};
+    return peers_say(co->peers, member, &msg);
+}
+
+void op_report_start(struct coordinator *co, struct request *request) {
+    struct op_report *op = &request->report;
+    op->count = (uint8_t)coordinator_homes(co, request, op->members);
+    op->reply = coordinator_reply_new(RD_OK);
+    if (op->reply != NULL)
+        op->reply->reports = calloc(op->count + 1u, sizeof(*op->reply->reports));
+    if (op->reply == NULL || op->reply->reports == NULL) {
+        coordinator_finish(co, request, NULL);
+        return;
+    }
+    op->reply->report_count = op->count;
+    op->awaited = 1; /* held until all are asked */
+    for (uint8_t i = 0; i < op->count; i++) {
+        struct replica_report *report = &op->reply->reports[i];
+        const struct member *member = &co->members->items[op->members[i]];
+        report->node = member->id;
+        report->address = member->address;
+        report->home = true;
+        report->state = REPLICA_NO_ANSWER;
+        op->awaited += ask(co, request, op->members[i]);
+    }
+    done_one(co, request);
+}
+
+static void describe_clock(const struct version *version, struct buf *out) {
+    for (uint32_t i = 0; i < version->count; i++) {
+        const struct version_entry *entry = &version->entries[i];
+        if (buf_printf(out, "%s%016llx.%u:%llu", i == 0 ? "" : " ",
+                       (unsigned long long)entry->actor.incarnation, entry->actor.epoch,
+                       (unsigned long long)entry->counter) != RD_OK)
+            return; /* a shorter line is all there is memory for */
+    }
+}
+
+void op_report_answer(struct coordinator *co, struct request *request,
+                      const struct read_answer *answer) {
+    struct op_report *op = &request->report;
+    for (uint8_t i = 0; i < op->count; i++) {
+        struct replica_report *report = &op->reply->reports[i];
+        if (op->members[i] != answer->member || report->state != REPLICA_NO_ANSWER)
+            continue;
+        report->state = answer->err == RD_OK          ? REPLICA_OK
+                        : answer->err == RD_ENOTFOUND ? REPLICA_NOT_FOUND
+                                                      : REPLICA_FAILED;
+        if (answer->object != NULL) {
+            report->digest = object_digest(answer->object);
+            report->siblings = answer->object->count;
+            describe_clock(&answer->object->version, &report->clock);
+        }
+        done_one(co, request);
+        return;
+    }
+}
+
+void op_report_lost(struct coordinator *co, struct request *request, uint16_t member) {
+    struct read_answer failed = {.member = member, .err = RD_ECLOSED};
+    op_report_answer(co, request, &failed);
+}
+
+void op_report_expired(struct coordinator *co, struct request *request) {
+    finish(co, request);
+}

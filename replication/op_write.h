@@ -1,0 +1,81 @@
+/* A write (Dynamo 4.5), coordinated by a home of the key.
+ *
+ *   op_write_start --> LOADING --(lone dot unknown here)--> CATCHING_UP
+ *                         |                                     |
+ *                         +--> WRITING round 1 <----------------+
+ *                                  | W acknowledged: nothing uncovered, or the write had a context --> reply
+ *                                  | a plain SET or DEL, and a replica kept siblings it did not cover
+ *                                  v
+ *                              RELOADING --> WRITING round 2 --> reply
+ *
+ * The coordinator's copy is changed first in memory (keys in flight) and goes to its own disk and to all other homes at the same
+ * time; the reply waits for its own disk and W distinct homes in all. A plain SET or DEL takes the local copy for its
+ * context; what replicas hold beyond it is covered by the second round, so it replaces everything acknowledged before it.
+ */
+#ifndef RD_REPLICATION_OP_WRITE_H
+#define RD_REPLICATION_OP_WRITE_H
+
+#include "replication/object.h"
+#include "replication/preflist.h"
+#include "replication/quorum.h"
+#include "replication/replica.h"
+
+struct coordinator;
+struct request;
+
+enum write_state { WRITE_LOADING, WRITE_CATCHING_UP, WRITE_WRITING, WRITE_RELOADING };
+
+/* What one replica said. */
+struct write_answer {
+    uint16_t member;
+    uint64_t round;
+    enum rd_err err;
+    uint32_t uncovered;
+    const struct object *object; /* borrowed; NULL if nothing is uncovered */
+};
+
+struct write_home {
+    uint16_t member;
+    bool asked, answered;
+    uint32_t number; /* in the quorum */
+};
+
+struct op_write {
+    enum write_state state;
+    uint64_t round; /* 1 or 2 */
+    struct quorum quorum;
+    struct write_home homes[PREFLIST_MAX_N];
+    uint8_t home_count;
+    uint8_t catching_up; /* answers still expected in CATCHING_UP */
+    bool stored;         /* the node's own copy is durable in this round */
+    bool sent;           /* something left this node: the outcome may be unknown */
+    bool existed;
+    struct object seen; /* what other replicas hold beyond the local copy */
+    struct buf context; /* the sealed context for the reply */
+};
+
+/* Starts the write for a request just opened, with request->order filled. May end it at once. */
+void op_write_start(struct coordinator *co, struct request *request);
+
+/* The local copy is at hand (states LOADING, RELOADING). */
+void op_write_loaded(struct coordinator *co, struct request *request, enum rd_err err,
+                     struct replica_entry *entry);
+
+/* A replica answered the read of CATCHING_UP. */
+void op_write_caught_up(struct coordinator *co, struct request *request, uint16_t member,
+                        const struct object *object);
+
+/* A replica has acknowledged or refused; the node itself too. */
+void op_write_answer(struct coordinator *co, struct request *request,
+                     const struct write_answer *answer);
+
+/* A member lost a link: what it was asked may stay unanswered. */
+void op_write_lost(struct coordinator *co, struct request *request, uint16_t member);
+
+/* The deadline has passed: ends the request. */
+void op_write_expired(struct coordinator *co, struct request *request);
+
+/* Frees what the operation owns. */
+void op_write_free(struct op_write *op);
+
+#endif
