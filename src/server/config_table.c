@@ -131,7 +131,7 @@ static const struct config_directive directives[] = {
     {"read-repair", CONFIG_BOOL, CONFIG_AT_START, AT(read_repair), "yes", 0, 0, NULL, NULL,
      "Whether a read sends the newest object to replicas that answered with less."},
 
-    {"appendfsync", CONFIG_CHOICE, CONFIG_AT_START, AT(appendfsync), "everysec", 0, 0, fsyncs,
+    {"appendfsync", CONFIG_CHOICE, CONFIG_MUTABLE, AT(appendfsync), "everysec", 0, 0, fsyncs,
      "Store",
      "When an acknowledged write is on disk: always (before the acknowledgement),\n"
      "everysec (a second later), no (when the system likes)."},

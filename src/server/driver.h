@@ -30,11 +30,12 @@ struct driver_conf {
     struct event_base *base; /* borrowed */
     struct log *log;         /* borrowed */
     struct store *store;     /* taken, also on error */
-    const struct node_conf
-        *node; /* borrowed during driver_new; its meta rows are read from the store */
-    const char *const
-        *bind; /* addresses for the peer port; borrowed during driver_new; see net/listener.h */
+    /* Both borrowed during driver_new: the node's configuration, whose meta rows are read from the store; and
+     * the addresses of the port for peers, as net/listener.h has them. */
+    const struct node_conf *node;
+    const char *const *bind;
     size_t bind_count;
+    uint16_t cluster_port;
     int backlog;
     bool refuse_remote_peers; /* only loopback peers may connect: no secret protects the port */
     /* The answer to a request: borrowed during the call; the callee may keep members by moving them out and zeroing them. */
@@ -56,7 +57,7 @@ struct driver_stats {
  * Free with driver_free. */
 enum rd_err driver_new(const struct driver_conf *conf, struct driver **out, char reason[256]);
 
-/* Closes links and store cleanly, frees and nulls. Nothing is called back. */
+/* Closes links and store cleanly, frees and nulls; requests in flight are forgotten. Nothing is called back. */
 void driver_free(struct driver **driver);
 
 /* Steps one client request; exactly one on_reply with its tag follows in a later driver_turn. What it borrows may go after the call. */

@@ -10,9 +10,11 @@ src_server_libserver_la_SOURCES = \
 	src/server/config_sample.c \
 	src/server/config_table.c src/server/config_table.h \
 	src/server/config_value.c \
-	src/server/driver.h \
+	src/server/driver.c src/server/driver.h \
+	src/server/links.c src/server/links.h \
 	src/server/log.c src/server/log.h \
-	src/server/server.h
+	src/server/server.c src/server/server.h \
+	src/server/setup.c src/server/setup.h
 
 
 # Clients and commands.

@@ -17,6 +17,7 @@ struct event;
 struct event_base;
 struct listener;
 struct log;
+struct store;
 
 /* What INFO shows and CONFIG RESETSTAT zeroes; counted by the client side. */
 struct server_counters {
@@ -34,6 +35,7 @@ struct server {
     struct log *log;         /* owned */
     struct event_base *base; /* owned */
     struct driver *driver;   /* owned */
+    struct store *store;     /* the driver's */
     struct clients *clients; /* owned */
     struct server_counters counters;
     char run_id[SERVER_RUN_ID_HEX + 1];
