@@ -92,3 +92,6 @@ check_PROGRAMS += tests/unit/check_object_codec
 tests_unit_check_object_codec_SOURCES = tests/unit/check_object_codec.c tests/unit/object_text.c tests/unit/object_text.h
 tests_unit_check_object_codec_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_object_codec_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_object_histories
+tests_unit_check_object_histories_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
