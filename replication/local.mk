@@ -95,3 +95,10 @@ tests_unit_check_object_codec_LDFLAGS = $(OOM_LDFLAGS)
 
 check_PROGRAMS += tests/unit/check_object_histories
 tests_unit_check_object_histories_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_object_laws
+tests_unit_check_object_laws_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_context
+tests_unit_check_context_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_context_LDFLAGS = $(OOM_LDFLAGS)
