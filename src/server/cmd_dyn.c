@@ -68,6 +68,13 @@ static enum call_progress dynget_reply(struct call *call, uint32_t part,
         return call_fail(call, reply->err, reply->text);
     }
     (void)reading_winner(call, reply);
+    struct buf context = {0};
+    const struct resp_slice *key = &call->argv[1];
+    enum rd_err err = node_seal(driver_node(call_server(call)->driver), key->data, key->len,
+                                &reply->object, &context);
+    if (err != RD_OK) {
+        return call_fail(call, err, NULL);
+    }
     struct resp_writer *w = call_reply(call);
     bool map = call->proto == 3;
     if (map) {
@@ -76,11 +83,12 @@ static enum call_progress dynget_reply(struct call *call, uint32_t part,
     } else {
         resp_write_array(w, 2);
     }
-    resp_write_bulk(w, buf_data(&reply->context), buf_len(&reply->context));
+    resp_write_bulk(w, buf_data(&context), buf_len(&context));
+    buf_free(&context);
     if (map) {
         resp_write_text(w, "values");
     }
-    enum rd_err err = write_values(w, &reply->object, clock_now().wall_us / 1000);
+    err = write_values(w, &reply->object, clock_now().wall_us / 1000);
     return err != RD_OK ? call_fail(call, err, NULL) : CALL_DONE;
 }
 
@@ -96,7 +104,10 @@ enum call_progress cmd_dynget(struct call *call) {
         }
     }
     call->on_reply = dynget_reply;
-    enum rd_err err = call_submit(call, 0, &request);
+    enum rd_err err = call_keep_args(call);
+    if (err == RD_OK) {
+        err = call_submit(call, 0, &request);
+    }
     return err != RD_OK ? call_fail(call, err, NULL) : CALL_WAITS;
 }
 
