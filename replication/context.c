@@ -6,12 +6,14 @@
  * 1. the vector's own;
  * 2. a lone dot is above the next counter of its actor, otherwise it belongs into the vector;
  * 3. stamp <= HLC_MAX_STAMP.
+ *
  * So one set of covered dots has one form, and one token.
  *
- * Token: URL-safe base64 of payload and MAC. Payload: format byte, stamp (varint), number of lone dots (0 or 1), the
- * lone dot, the vector. MAC: the first 16 bytes of HMAC-SHA-256 under the cluster's key over purpose label, length of the Redis
- * key (8 bytes, big-endian), Redis key, payload. The label keeps these MACs apart from any other use of the key; the length
- * keeps a key's tail from passing for a payload's head. Nothing is parsed before the MAC has been found right.
+ * Token: URL-safe base64 of payload and MAC. Payload: format byte, stamp (varint), number of lone
+ * dots (0 or 1), the lone dot, the vector. MAC: the first 16 bytes of HMAC-SHA-256 under the
+ * cluster's key over purpose label, length of the Redis key (8 bytes, big-endian), Redis key,
+ * payload. The label keeps these MACs apart from any other use of the key; the length keeps a key's
+ * tail from passing for a payload's head. Nothing is parsed before the MAC has been found right.
  */
 #include "replication/context.h"
 
@@ -132,7 +134,8 @@ enum rd_err context_seal(const struct context *context, const uint8_t seal_key[C
     return err;
 }
 
-/* Reads an authentic payload. It is ours, but perhaps of a later program: anything odd is refused all the same. */
+/* Reads an authentic payload. It is ours, but perhaps of a later program: anything odd is refused
+ * all the same. */
 static enum rd_err read_payload(const uint8_t *bytes, size_t len, struct context *out) {
     struct context context = {0};
     size_t at = 1;

@@ -1,7 +1,8 @@
 /* Hybrid logical clock (see hlc.h).
  *
- * Invariant: `last` never falls, whatever the wall clock does, and never exceeds HLC_MAX_STAMP. A wall clock that has
- * jumped back is thus outrun by counting; the 16 counter bits carry over into the milliseconds, which is harmless.
+ * Invariant: `last` never falls, whatever the wall clock does, and never exceeds HLC_MAX_STAMP. A
+ * wall clock that has jumped back is thus outrun by counting; the 16 counter bits carry over into
+ * the milliseconds, which is harmless.
  */
 #include "replication/hlc.h"
 

@@ -1,5 +1,5 @@
-/* Objects as sets: merge, write, delete, and what can be asked of them (see object.h; Dynamo 4.4). Their bytes are in
- * object_codec.c.
+/* Objects as sets: merge, write, delete, and what can be asked of them (see object.h; Dynamo 4.4).
+ * Their bytes are in object_codec.c.
  *
  * Invariants (object_check):
  * 1. siblings are sorted newest first, by (stamp, dot), both descending;
@@ -8,9 +8,10 @@
  * 4. without a vector there is nothing: no siblings, no deletion;
  * 5. count <= cap, and siblings is NULL exactly while cap is 0.
  *
- * One dot means one write, so both sides of a merge carry it with one stamp, meet it at one place of their order,
- * and a merge is one pass over both. Should damage or a bug give a dot two stamps, it is found among the siblings that both sides
- * seem to have dropped, and the greater (stamp, expiry) is kept on every replica alike.
+ * One dot means one write, so both sides of a merge carry it with one stamp, meet it at one place
+ * of their order, and a merge is one pass over both. Should damage or a bug give a dot two stamps,
+ * it is found among the siblings that both sides seem to have dropped, and the greater (stamp,
+ * expiry) is kept on every replica alike.
  *
  * Whatever can fail is reserved before anything is changed.
  */
@@ -121,10 +122,11 @@ bool object_equal(const struct object *a, const struct object *b) {
     return true;
 }
 
-/* ---- merge ---------------------------------------------------------------------------------------- */
+/* ---- merge ----------------------------------------------------------------------------------- */
 
-/* The siblings of two objects on their way into one. Every sibling met is put at the front of `siblings` (kept) or
- * at its back (dropped), so there is always room. No references are counted here. */
+/* The siblings of two objects on their way into one. Every sibling met is put at the front of
+ * `siblings` (kept) or at its back (dropped), so there is always room. No references are counted
+ * here. */
 struct sieve {
     struct sibling *siblings;
     uint32_t size; /* of `siblings`: as many as both objects have together */
@@ -216,8 +218,9 @@ static bool carries(const struct object *object, const struct sibling *sibling) 
            bsearch(sibling, object->siblings, object->count, sizeof *sibling, by_order) != NULL;
 }
 
-/* Finds dots that both sides dropped although both carry them, with different stamps: they differ in place, so each looked
- * like a sibling the other side had dropped. Only possible if both lost something, which is rare. */
+/* Finds dots that both sides dropped although both carry them, with different stamps: they differ
+ * in place, so each looked like a sibling the other side had dropped. Only possible if both lost
+ * something, which is rare. */
 static void sieve_clashes(struct sieve *sieve, const struct object *into,
                           const struct object *from) {
     struct sibling *dropped = sieve->siblings + (sieve->size - sieve->dropped);
@@ -296,7 +299,7 @@ enum rd_err object_merge(struct object *into, const struct object *from,
     return err;
 }
 
-/* ---- write and delete ----------------------------------------------------------------------------- */
+/* ---- write and delete ------------------------------------------------------------------------ */
 
 uint32_t object_keep_newest(struct object *object) {
     uint32_t gone = 0;
@@ -307,7 +310,8 @@ uint32_t object_keep_newest(struct object *object) {
     return gone;
 }
 
-/* The lone dot can be said with a vector: nothing below it would be covered that is not covered anyway. */
+/* The lone dot can be said with a vector: nothing below it would be covered that is not covered
+ * anyway. */
 bool object_reaches(const struct object *object, const struct context *context) {
     if (!context->has_dot) {
         return true;
@@ -343,7 +347,8 @@ static uint32_t count_covered(const struct object *object, const struct context 
     return covered;
 }
 
-/* Drops what the context covers and joins it into the vector. Room was reserved, so this cannot fail. */
+/* Drops what the context covers and joins it into the vector. Room was reserved, so this cannot
+ * fail. */
 static void absorb(struct object *object, const struct context *context) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < object->count; i++) {
@@ -412,7 +417,7 @@ enum rd_err object_remove(struct object *object, const struct context *context, 
     return RD_OK;
 }
 
-/* ---- questions ------------------------------------------------------------------------------------ */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 bool sibling_expired(const struct sibling *sibling, uint64_t wall_ms) {
     return sibling->expires_ms != 0 && sibling->expires_ms <= wall_ms;

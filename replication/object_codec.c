@@ -10,8 +10,10 @@
  *     expiry in ms
  *     length of the value, the value
  *   XXH3 of all before it, 8 bytes big-endian
- * Equal objects give equal bytes, and the decoder takes nothing else, so bytes can be compared instead of objects. The checksum
- * finds accidents on disk or wire; it is no defence against forgers.
+ *
+ * Equal objects give equal bytes, and the decoder takes nothing else, so bytes can be compared
+ * instead of objects. The checksum finds accidents on disk or wire; it is no defence against
+ * forgers.
  */
 #include "replication/object.h"
 
@@ -47,9 +49,10 @@ static uint64_t get_u64(const uint8_t *at) {
     return value;
 }
 
-/* ---- digest --------------------------------------------------------------------------------------- */
+/* ---- digest ---------------------------------------------------------------------------------- */
 
-/* Hashes words in runs of fixed length, each seeded with the hash so far: no allocation, however large the object. */
+/* Hashes words in runs of fixed length, each seeded with the hash so far: no allocation, however
+ * large the object. */
 struct digest {
     uint64_t hash;
     size_t used;
@@ -91,7 +94,7 @@ uint64_t object_digest(const struct object *object) {
     return hash != 0 ? hash : 1; /* 0 is the empty object's alone */
 }
 
-/* ---- encode --------------------------------------------------------------------------------------- */
+/* ---- encode ---------------------------------------------------------------------------------- */
 
 static size_t write_sibling(const struct object *object, const struct sibling *sibling,
                             uint8_t *at) {
@@ -132,7 +135,7 @@ enum rd_err object_encode(const struct object *object, struct buf *out) {
     return RD_OK;
 }
 
-/* ---- decode --------------------------------------------------------------------------------------- */
+/* ---- decode ---------------------------------------------------------------------------------- */
 
 /* Reads one sibling at *at into the next free place of `object`, which has room. */
 static enum rd_err read_sibling(const uint8_t *bytes, size_t len, size_t *at,

@@ -1,27 +1,32 @@
-/* Preference lists (see preflist.h; Dynamo 4.3, 6.2; bounded loads: Mirrokni, Thorup, Zadimoghaddam 2016).
+/* Preference lists (see preflist.h; Dynamo 4.3, 6.2; bounded loads: Mirrokni, Thorup, Zadimoghaddam
+ * 2016).
  *
  * Not here: who is alive, and layouts in transition.
  *
- * Shares. The places of all homes (partitions x n) are shared out in proportion to vnodes: first among zones, each between what the
- * zone rule forces on it and what it allows, then among a zone's members, each at most once per partition. A member's
- * cap is CAP_PERCENT of its share.
+ * Shares. The places of all homes (partitions x n) are shared out in proportion to vnodes: first
+ * among zones, each between what the zone rule forces on it and what it allows, then among a zone's
+ * members, each at most once per partition. A member's cap is CAP_PERCENT of its share.
  *
- * Rounds. All partitions choose their first home, in order of position, then all their second, and so on; each takes the
- * first member of its walk that is below its cap and, while there are zones it has not used, in a new zone. If nobody is, the zone rule
- * wins over the cap. A member that was passed over stays passed over (loads only grow), so each walk goes on where it stopped.
+ * Rounds. All partitions choose their first home, in order of position, then all their second, and
+ * so on; each takes the first member of its walk that is below its cap and, while there are zones
+ * it has not used, in a new zone. If nobody is, the zone rule wins over the cap. A member that was
+ * passed over stays passed over (loads only grow), so each walk goes on where it stopped.
  *
- * Why so: of nine ways to fill the table (partition by partition or in rounds; in order, bit-reversed or hashed; nearest pairs first;
- * stable matchings), all moved about the same on a join or a leave, within 1-3 percent on average, so the simplest cheap one
- * was taken. The cap decides: 1.05 gave, in 25 random clusters of each size from 3 to 64 nodes, worst movements of 1.16-1.18 x
- * the ideal (with 48 nodes and more), 1.07 gives 1.12 with a peak of 1.073, and 1.08 gains nothing more.
+ * Why so: of nine ways to fill the table (partition by partition or in rounds; in order,
+ * bit-reversed or hashed; nearest pairs first; stable matchings), all moved about the same on a
+ * join or a leave, within 1-3 percent on average, so the simplest cheap one was taken. The cap
+ * decides: 1.05 gave, in 25 random clusters of each size from 3 to 64 nodes, worst movements of
+ * 1.16-1.18 x the ideal (with 48 nodes and more), 1.07 gives 1.12 with a peak of 1.073, and 1.08
+ * gains nothing more.
  *
- * Leaders. The first home coordinates most requests of cluster-aware clients, and which of the homes stands first costs no data
- * movement. In walk order the busiest of 64 nodes would lead 1.35 x its share, so each partition's list is led by its first home that
- * does not lead enough already.
+ * Leaders. The first home coordinates most requests of cluster-aware clients, and which of the
+ * homes stands first costs no data movement. In walk order the busiest of 64 nodes would lead 1.35
+ * x its share, so each partition's list is led by its first home that does not lead enough already.
  *
  * Only integers are used: the same table on every machine.
  *
- * Invariants (preflist_check): homes are distinct members; they lie in as many zones as there are, at most n.
+ * Invariants (preflist_check): homes are distinct members; they lie in as many zones as there are,
+ * at most n.
  */
 #include "replication/preflist.h"
 
@@ -82,14 +87,15 @@ static uint64_t min_u64(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
-/* ---- shares --------------------------------------------------------------------------------------- */
+/* ---- shares ---------------------------------------------------------------------------------- */
 
 static uint64_t clamp(const struct share *share, uint64_t wanted) {
     return wanted < share->low ? share->low : min_u64(wanted, share->high);
 }
 
-/* Shares `total` out by weight within each one's bounds. Those whose bound bites are fixed there, too small ones first or too
- * large ones first according to which outweigh, until the rest fits: at least one is fixed in each pass. */
+/* Shares `total` out by weight within each one's bounds. Those whose bound bites are fixed there,
+ * too small ones first or too large ones first according to which outweigh, until the rest fits: at
+ * least one is fixed in each pass. */
 static void share_out(struct share *shares, size_t count, uint64_t total) {
     for (;;) {
         uint64_t rest = total;
@@ -132,8 +138,9 @@ static void number_zones(struct build *b) {
     }
 }
 
-/* Shares the homes out among zones. With no more zones than homes every partition uses every zone, so a zone holds at
- * least one place in each; and no zone can hold more than are left when the others have one. */
+/* Shares the homes out among zones. With no more zones than homes every partition uses every zone,
+ * so a zone holds at least one place in each; and no zone can hold more than are left when the
+ * others have one. */
 static void share_among_zones(struct build *b) {
     uint32_t n = b->list->n;
     uint64_t all = (uint64_t)b->list->partitions << SHARE_BITS; /* one place in each partition */
@@ -178,7 +185,7 @@ static void share_among_members(struct build *b) {
     }
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------- */
+/* ---- the walk -------------------------------------------------------------------------------- */
 
 /* Where the walk of `partition` begins. */
 static size_t first_token(const struct preflist *list, uint32_t partition) {
@@ -204,7 +211,8 @@ static bool zone_used(const struct build *b, const uint16_t *homes, uint32_t cou
     return false;
 }
 
-/* Walks on to the next member that may be home number `have` of the partition, or to the end of the ring (false). */
+/* Walks on to the next member that may be home number `have` of the partition, or to the end of the
+ * ring (false). */
 static bool walk_on(const struct build *b, struct walk *walk, const uint16_t *homes, uint32_t have,
                     bool capped, uint16_t *out) {
     bool new_zone = have < b->zone_count;
@@ -238,7 +246,8 @@ static void fill_round(struct build *b, uint32_t have) {
     }
 }
 
-/* Puts the home to the front that has the most room to lead: the first below its cap, else the least loaded. */
+/* Puts the home to the front that has the most room to lead: the first below its cap, else the
+ * least loaded. */
 static void choose_leaders(struct build *b) {
     for (uint32_t p = 0; p < b->list->partitions; p++) {
         uint16_t *homes = b->list->homes + (size_t)p * b->list->n;
@@ -275,7 +284,7 @@ static void compute(struct build *b) {
     choose_leaders(b);
 }
 
-/* ---- the table ------------------------------------------------------------------------------------ */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 enum rd_err preflist_new(const struct ring *ring, uint32_t partitions, uint32_t n,
                          struct preflist **out) {

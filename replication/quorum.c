@@ -1,6 +1,7 @@
 /* Counting answers (see quorum.h; Dynamo 4.5).
  *
- * Invariants (quorum_check): good + bad answers are as many as bits in `answered`; nobody answered who was not asked.
+ * Invariants (quorum_check): good + bad answers are as many as bits in `answered`; nobody answered
+ * who was not asked.
  */
 #include "replication/quorum.h"
 

@@ -1,4 +1,5 @@
-/* Counting answers (Dynamo 4.5): a pure value, apart from the state machine of the request that owns it. */
+/* Counting answers (Dynamo 4.5): a pure value, apart from the state machine of the request that
+ * owns it. */
 #ifndef RD_REPLICATION_QUORUM_H
 #define RD_REPLICATION_QUORUM_H
 
@@ -10,7 +11,7 @@
 enum quorum_verdict {
     QUORUM_OPEN, /* more answers are needed and may come */
     QUORUM_MET,  /* `needed` good answers have come; final */
-    QUORUM_LOST /* so many have failed that it cannot be met any more; final unless quorum_expect adds one */
+    QUORUM_LOST  /* too many have failed; final unless quorum_expect adds one */
 };
 
 struct quorum {
@@ -24,10 +25,12 @@ struct quorum {
 /* Starts to count towards `needed` >= 1 good answers, with nobody asked yet. */
 void quorum_init(struct quorum *quorum, uint32_t needed);
 
-/* Notes that one more node has been asked and returns its number, 0.. ; asserts that there are at most QUORUM_MAX_NODES. */
+/* Notes that one more node has been asked and returns its number, 0.. ; asserts that there are at
+ * most QUORUM_MAX_NODES. */
 uint32_t quorum_expect(struct quorum *quorum);
 
-/* Counts the answer of node number `which`; a second answer of the same node is ignored. Returns the verdict so far. */
+/* Counts the answer of node number `which`; a second answer of the same node is ignored. Returns
+ * the verdict so far. */
 enum quorum_verdict quorum_add(struct quorum *quorum, uint32_t which, bool good);
 
 /* True if node number `which` has answered. */

@@ -40,7 +40,8 @@ static int token_compare(const void *left, const void *right) {
     return (a->member > b->member) - (a->member < b->member);
 }
 
-/* The i-th token of a placement id: the first 64 bits of MD5(placement id, i as 4 bytes), all big-endian. */
+/* The i-th token of a placement id: the first 64 bits of MD5(placement id, i as 4 bytes), all
+ * big-endian. */
 static uint64_t token_position(const struct node_id *placement, uint32_t i) {
     uint8_t bytes[NODE_ID_BYTES + 4];
     memcpy(bytes, placement->bytes, NODE_ID_BYTES);

@@ -1,7 +1,8 @@
 /* The ring (Dynamo 4.2): where each member's virtual nodes stand.
  *
- * Each member has `vnodes` tokens, the first 64 bits of MD5(placement id, i), big-endian; ties go to the lower node id. The
- * placement id is the node's own id, or the one that a replacement inherited. A pure function of the members.
+ * Each member has `vnodes` tokens, the first 64 bits of MD5(placement id, i), big-endian; ties go
+ * to the lower node id. The placement id is the node's own id, or the one that a replacement
+ * inherited. A pure function of the members.
  */
 #ifndef RD_REPLICATION_RING_H
 #define RD_REPLICATION_RING_H
@@ -30,8 +31,9 @@ struct ring_token {
 
 struct ring; /* opaque */
 
-/* Builds the ring of `count` members (copied; any order, sorted by id inside, so that the same set gives the same
- * ring). Free with ring_free. Errors: RD_ENOMEM, RD_ECONF (no members, too many, bad vnodes, a zone without end, an id twice). */
+/* Builds the ring of `count` members (copied; any order, sorted by id inside, so that the same set
+ * gives the same ring). Free with ring_free. Errors: RD_ENOMEM, RD_ECONF (no members, too many, bad
+ * vnodes, a zone without end, an id twice). */
 enum rd_err ring_new(const struct ring_member *members, size_t count, struct ring **out);
 
 /* Frees and nulls. */
@@ -46,7 +48,8 @@ const struct ring_token *ring_tokens(const struct ring *ring, size_t *count);
 /* The index of the first token at or clockwise after `position`. */
 size_t ring_find(const struct ring *ring, uint64_t position);
 
-/* Asserts the invariants: members sorted and distinct, tokens sorted, as many for each member as it has vnodes. */
+/* Asserts the invariants: members sorted and distinct, tokens sorted, as many for each member as it
+ * has vnodes. */
 void ring_check(const struct ring *ring);
 
 #endif

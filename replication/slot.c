@@ -1,7 +1,7 @@
 /* From a key to its slot and partition (see slot.h; Dynamo 4.2).
  *
- * Hash tags follow the Redis Cluster specification: if the key has a '{' and behind the first one a '}', and something
- * stands between that '{' and the first '}' behind it, only this is hashed.
+ * Hash tags follow the Redis Cluster specification: if the key has a '{' and behind the first one a
+ * '}', and something stands between that '{' and the first '}' behind it, only this is hashed.
  */
 #include "replication/slot.h"
 

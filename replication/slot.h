@@ -1,7 +1,8 @@
 /* From a key to its slot and partition.
  *
- * 16384 slots; `crc16` is Redis Cluster's function, which makes every cluster-aware client a zero-hop router,
- * `md5` the paper's hash (Dynamo 4.2): the top 14 bits of the digest. Hash tags {...} count for both. A partition is a run of slots with fixed boundaries.
+ * 16384 slots; `crc16` is Redis Cluster's function, which makes every cluster-aware client a
+ * zero-hop router, `md5` the paper's hash (Dynamo 4.2): the top 14 bits of the digest. Hash tags
+ * {...} count for both. A partition is a run of slots with fixed boundaries.
  */
 #ifndef RD_REPLICATION_SLOT_H
 #define RD_REPLICATION_SLOT_H

@@ -1,5 +1,6 @@
-/* Unsigned LEB128 integers (see varint.h). One value has one spelling: the decoder refuses a last byte of zero
- * and bits beyond 64, so that equal values give equal bytes wherever they are hashed or compared. */
+/* Unsigned LEB128 integers (see varint.h). One value has one spelling: the decoder refuses a last
+ * byte of zero and bits beyond 64, so that equal values give equal bytes wherever they are hashed
+ * or compared. */
 #include "replication/varint.h"
 
 #include <assert.h>

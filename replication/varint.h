@@ -13,11 +13,12 @@
 /* Appends `value`. Error: RD_ENOMEM. */
 enum rd_err varint_put(struct buf *out, uint64_t value);
 
-/* Writes `value` at `at`, which has room for VARINT_MAX_BYTES, and returns how many bytes it took. */
+/* Writes `value` at `at`, which has room for VARINT_MAX_BYTES, and returns how many bytes it
+ * took. */
 size_t varint_write(uint8_t *at, uint64_t value);
 
-/* Reads one value at *at (an index into `bytes`) and moves *at behind it. Error: RD_EPROTO (cut off, not shortest, over 64
- * bits), *at unchanged. */
+/* Reads one value at *at (an index into `bytes`) and moves *at behind it. Error: RD_EPROTO (cut
+ * off, not shortest, over 64 bits), *at unchanged. */
 enum rd_err varint_get(const uint8_t *bytes, size_t len, size_t *at, uint64_t *out);
 
 #endif

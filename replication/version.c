@@ -1,4 +1,5 @@
-/* Version vectors (see version.h): sorted arrays, binary search for one actor, linear merges for whole vectors.
+/* Version vectors (see version.h): sorted arrays, binary search for one actor, linear merges for
+ * whole vectors.
  *
  * Not here: what a sibling is, and who may issue a dot.
  *
@@ -7,8 +8,8 @@
  * 2. no counter is 0 (an actor without dots has no entry);
  * 3. count <= cap, and entries is NULL exactly while cap is 0.
  *
- * Encoding: varint count, then each entry as a dot: incarnation (8 bytes, big-endian: random bits, which a varint would
- * only lengthen), epoch and counter as varints.
+ * Encoding: varint count, then each entry as a dot: incarnation (8 bytes, big-endian: random bits,
+ * which a varint would only lengthen), epoch and counter as varints.
  */
 #include "replication/version.h"
 

@@ -1,9 +1,9 @@
 /* Version vectors over actors (Dynamo 4.4; Preguica, Almeida et al. 2012-2014).
  *
- * An actor is one incarnation of a node (64 random bits per process start, never stored) and an epoch
- * (a counter in its memory), so that no crash, wipe or restored backup can issue a dot twice. A dot
- * (actor, counter) names one write. A vector holds, for each actor, how many of its dots are covered:
- * all of 1..counter.
+ * An actor is one incarnation of a node (64 random bits per process start, never stored) and an
+ * epoch (a counter in its memory), so that no crash, wipe or restored backup can issue a dot twice.
+ * A dot (actor, counter) names one write. A vector holds, for each actor, how many of its dots are
+ * covered: all of 1..counter.
  */
 #ifndef RD_REPLICATION_VERSION_H
 #define RD_REPLICATION_VERSION_H
@@ -70,7 +70,8 @@ bool version_covers(const struct version *version, const struct dot *dot);
 /* True if `a` covers all that `b` covers. */
 bool version_descends(const struct version *a, const struct version *b);
 
-/* How two vectors stand to each other: a bit for each side that covers a dot which the other does not. */
+/* How two vectors stand to each other: a bit for each side that covers a dot which the other does
+ * not. */
 enum version_order {
     VERSION_EQUAL = 0,
     VERSION_LEFT_AHEAD = 1,
@@ -84,7 +85,8 @@ enum version_order version_compare(const struct version *left, const struct vers
 /* True if both cover the same dots. */
 bool version_equal(const struct version *a, const struct version *b);
 
-/* Makes room for `count` entries in all, so that changes up to there allocate nothing. Error: RD_ENOMEM, nothing changed. */
+/* Makes room for `count` entries in all, so that changes up to there allocate nothing. Error:
+ * RD_ENOMEM, nothing changed. */
 enum rd_err version_reserve(struct version *version, size_t count);
 
 /* Raises the entry of `dot`'s actor to at least dot->counter. Error: RD_ENOMEM, nothing changed. */
@@ -100,22 +102,22 @@ const struct version_entry *version_newest_epoch(const struct version *version,
 /* An upper bound of the bytes that version_write takes. */
 size_t version_write_max(const struct version *version);
 
-/* Writes the canonical encoding (equal vectors give equal bytes) at `at`, which has room for version_write_max bytes, and
- * returns how many bytes it took. */
+/* Writes the canonical encoding (equal vectors give equal bytes) at `at`, which has room for
+ * version_write_max bytes, and returns how many bytes it took. */
 size_t version_write(const struct version *version, uint8_t *at);
 
 /* Writes one dot at `at`, which has room for DOT_MAX_BYTES, and returns how many bytes it took. */
 size_t dot_write(const struct dot *dot, uint8_t *at);
 
-/* Reads one dot at *at and moves *at behind it. Error: RD_EPROTO (cut off, not canonical, counter 0 or above
- * VERSION_MAX_COUNTER), *at unchanged. */
+/* Reads one dot at *at and moves *at behind it. Error: RD_EPROTO (cut off, not canonical, counter 0
+ * or above VERSION_MAX_COUNTER), *at unchanged. */
 enum rd_err dot_read(const uint8_t *bytes, size_t len, size_t *at, struct dot *out);
 
 /* Appends what version_write writes. Error: RD_ENOMEM. */
 enum rd_err version_encode(const struct version *version, struct buf *out);
 
-/* Reads one encoded vector from the start of `bytes` into `*out` (overwritten) and says how many bytes it took. Only canonical
- * bytes are accepted. Errors: RD_EPROTO, RD_ETOOBIG, RD_ENOMEM. */
+/* Reads one encoded vector from the start of `bytes` into `*out` (overwritten) and says how many
+ * bytes it took. Only canonical bytes are accepted. Errors: RD_EPROTO, RD_ETOOBIG, RD_ENOMEM. */
 enum rd_err version_decode(const uint8_t *bytes, size_t len, struct version *out, size_t *taken);
 
 /* Asserts the invariants: sorted, unique, no zero counters. */

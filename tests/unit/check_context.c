@@ -63,7 +63,7 @@ static void must_refuse(const char *token, size_t len, const uint8_t *seal_key, 
     }
 }
 
-/* ---- sets of dots --------------------------------------------------------------------------------- */
+/* ---- sets of dots ---------------------------------------------------------------------------- */
 
 START_TEST(covers_its_vector_and_its_lone_dot) {
     struct context context = example();
@@ -137,7 +137,7 @@ START_TEST(fills_the_gap_below_its_lone_dot) {
 }
 END_TEST
 
-/* ---- tokens --------------------------------------------------------------------------------------- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 START_TEST(opens_what_it_sealed) {
     struct prng prng;
@@ -425,7 +425,7 @@ START_TEST(opens_a_very_long_one) {
 }
 END_TEST
 
-/* ---- failing allocations -------------------------------------------------------------------------- */
+/* ---- failing allocations --------------------------------------------------------------------- */
 
 START_TEST(survives_failing_allocations) {
     for (unsigned n = 1;; n++) {

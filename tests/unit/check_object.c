@@ -1,4 +1,5 @@
-/* replication/object: tables of cases. Random histories are in check_object_histories.c, bytes in check_object_codec.c. */
+/* replication/object: tables of cases. Random histories are in check_object_histories.c, bytes in
+ * check_object_codec.c. */
 #include "replication/object.h"
 
 #include "replication/hlc.h"
@@ -43,7 +44,7 @@ static struct context context_of(const char *text) {
     return context;
 }
 
-/* ---- merge ---------------------------------------------------------------------------------------- */
+/* ---- merge ----------------------------------------------------------------------------------- */
 
 static const struct {
     const char *why, *into, *from, *merged;
@@ -115,7 +116,7 @@ START_TEST(merges_with_itself) {
 }
 END_TEST
 
-/* ---- writes --------------------------------------------------------------------------------------- */
+/* ---- writes ---------------------------------------------------------------------------------- */
 
 static const struct {
     const char *why, *before, *context, *dot, *after;
@@ -176,7 +177,8 @@ START_TEST(removes_these) {
 }
 END_TEST
 
-/* TRAPS.md a: two clients who both saw nothing write through A, a third with the first one's context. */
+/* TRAPS.md a: two clients who both saw nothing write through A, a third with the first one's
+ * context. */
 START_TEST(one_coordinator_two_clients) {
     struct object object = {0};
     struct context nothing = {0};
@@ -243,7 +245,7 @@ START_TEST(gives_a_context_after_a_write) {
 }
 END_TEST
 
-/* ---- plain SET and DEL ---------------------------------------------------------------------------- */
+/* ---- plain SET and DEL ----------------------------------------------------------------------- */
 
 static const struct {
     const char *why, *held, *sent; /* what the replica had, what the coordinator sent */
@@ -296,7 +298,7 @@ START_TEST(knows_which_contexts_it_can_carry_out) {
 }
 END_TEST
 
-/* ---- questions ------------------------------------------------------------------------------------ */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 START_TEST(answers_questions) {
     struct object object = object_of("A3 B2 | A3@90=abc/1000 B2@80=de A1@70=/500 | deleted 85");
@@ -326,7 +328,7 @@ START_TEST(answers_questions) {
 }
 END_TEST
 
-/* ---- failing allocations -------------------------------------------------------------------------- */
+/* ---- failing allocations --------------------------------------------------------------------- */
 
 /* As many siblings as make a merge leave the stack. */
 static const char many[] =

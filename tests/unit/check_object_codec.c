@@ -113,7 +113,7 @@ START_TEST(keeps_its_format) {
 }
 END_TEST
 
-/* ---- refusals ------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static void must_refuse(const uint8_t *bytes, size_t len, enum rd_err wanted) {
     struct object object = {.deleted_stamp = 77};
@@ -332,7 +332,7 @@ START_TEST(accepts_only_what_it_would_write) {
 }
 END_TEST
 
-/* ---- digest --------------------------------------------------------------------------------------- */
+/* ---- digest ---------------------------------------------------------------------------------- */
 
 START_TEST(digests_all_but_the_values) {
     static const char *const different[] = {
@@ -381,7 +381,7 @@ START_TEST(digests_long_objects_to_the_end) {
 }
 END_TEST
 
-/* ---- failing allocations -------------------------------------------------------------------------- */
+/* ---- failing allocations --------------------------------------------------------------------- */
 
 START_TEST(decodes_nothing_when_memory_runs_out) {
     struct object object = object_of(examples[_i]);

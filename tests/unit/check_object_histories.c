@@ -1,5 +1,6 @@
-/* replication/object against a naive oracle: random histories of writes, deletions, reads and merges among replicas. The
- * oracle knows no vectors: each replica, context and message is a set of writes known and a set of writes dropped. */
+/* replication/object against a naive oracle: random histories of writes, deletions, reads and
+ * merges among replicas. The oracle knows no vectors: each replica, context and message is a set of
+ * writes known and a set of writes dropped. */
 #include "replication/object.h"
 
 #include "base/prng.h"
@@ -51,7 +52,7 @@ static uint64_t bit(uint32_t event) {
     return UINT64_C(1) << event;
 }
 
-/* ---- the oracle speaks ---------------------------------------------------------------------------- */
+/* ---- the oracle speaks ----------------------------------------------------------------------- */
 
 static void must_match(const struct history *history, const struct copy *copy) {
     object_check(&copy->object);
@@ -103,7 +104,7 @@ static uint64_t covered(const struct history *history, const struct context *con
     return writes;
 }
 
-/* ---- steps ---------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static struct copy *any_replica(struct history *history) {
     return &history->replicas[prng_below(&history->prng, REPLICAS)];
@@ -145,7 +146,8 @@ static void reach(struct history *history, struct copy *replica, const struct co
     MUST(object_reaches(&replica->object, context));
 }
 
-/* The next dot of a replica: its actor goes on only if the object has its entry, as DESIGN.md asks. */
+/* The next dot of a replica: its actor goes on only if the object has its entry, as DESIGN.md
+ * asks. */
 static struct dot next_dot(struct history *history, size_t at) {
     const struct version *version = &history->replicas[at].object.version;
     struct actor *actor = &history->actors[at];
@@ -175,8 +177,8 @@ static void write_at(struct history *history, size_t at, struct view *view) {
     replica->dropped |= view->covers;
     must_match(history, replica);
 
-    /* The client goes on with the context it is given: it covers what it did before and the new write, never a write the
-     * client neither saw nor replaced that is alive. */
+    /* The client goes on with the context it is given: it covers what it did before and the new
+     * write, never a write the client neither saw nor replaced that is alive. */
     struct context after;
     MUST(object_context_after(&replica->object, &view->context, &dot, &after) == RD_OK);
     context_check(&after);
@@ -256,7 +258,7 @@ static void step_restart(struct history *history) {
     history->clocks[at] = (struct hlc){0};
 }
 
-/* ---- whole histories ------------------------------------------------------------------------------ */
+/* ---- whole histories ------------------------------------------------------------------------- */
 
 static void start(struct history *history, uint64_t seed) {
     *history = (struct history){0};
@@ -267,7 +269,8 @@ static void start(struct history *history, uint64_t seed) {
 }
 
 static void run(struct history *history) {
-    /* Each seed has its own mixture, so that some are nearly all writes and others nearly all merges. */
+    /* Each seed has its own mixture, so that some are nearly all writes and others nearly all
+     * merges. */
     static void (*const steps[])(struct history *) = {
         step_write, step_blind_write, step_plain_set, step_remove,
         step_read,  step_send,        step_receive,   step_restart,
@@ -381,7 +384,8 @@ START_TEST(obeys_the_laws_of_a_join) {
 }
 END_TEST
 
-/* TRAPS.md blind_set_flood: plain SETs through all replicas, frames lost, the second round where something was uncovered. */
+/* TRAPS.md blind_set_flood: plain SETs through all replicas, frames lost, the second round where
+ * something was uncovered. */
 START_TEST(blind_set_flood) {
     struct history history;
     start(&history, (uint64_t)_i);

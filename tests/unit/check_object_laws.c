@@ -1,5 +1,5 @@
-/* replication/object: merge of arbitrary objects, also damaged ones in which a dot has two stamps, against a
- * quadratic oracle, and the laws of a join. */
+/* replication/object: merge of arbitrary objects, also damaged ones in which a dot has two stamps,
+ * against a quadratic oracle, and the laws of a join. */
 #include "replication/object.h"
 
 #include "base/prng.h"
@@ -80,7 +80,7 @@ static struct object random_object(struct prng *prng, const struct wildness *kin
     return object;
 }
 
-/* ---- the oracle ----------------------------------------------------------------------------------- */
+/* ---- the oracle ------------------------------------------------------------------------------ */
 
 static const struct sibling *find(const struct object *object, const struct dot *dot) {
     for (uint32_t i = 0; i < object->count; i++) {
@@ -137,7 +137,7 @@ static struct object fast_merge(const struct object *a, const struct object *b,
     return merged;
 }
 
-/* ---- tests ---------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 START_TEST(agrees_with_the_definition) {
     struct prng prng;

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-/* One letter per event. e: one more node is asked. 0, 1, 2...: that node answers well. A, B, C...: node 0, 1, 2... fails. */
+/* One letter per event. e: one more node is asked. 0, 1, 2...: that node answers well. A, B, C...:
+ * node 0, 1, 2... fails. */
 static const struct {
     uint32_t needed;
     const char *story;

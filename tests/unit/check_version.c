@@ -1,4 +1,5 @@
-/* replication/version against the naive oracle: a vector is a set of dots, each marked one by one. */
+/* replication/version against the naive oracle: a vector is a set of dots, each marked one by
+ * one. */
 #include "replication/version.h"
 
 #include "base/prng.h"
@@ -145,7 +146,7 @@ START_TEST(finds_the_newest_epoch) {
 }
 END_TEST
 
-/* ---- bytes ---------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 START_TEST(has_one_encoding) {
     struct prng prng;
@@ -252,7 +253,7 @@ START_TEST(accepts_only_what_it_would_write) {
 }
 END_TEST
 
-/* ---- failing allocations -------------------------------------------------------------------------- */
+/* ---- failing allocations --------------------------------------------------------------------- */
 
 START_TEST(changes_nothing_when_memory_runs_out) {
     struct prng prng;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- to text -------------------------------------------------------------------------------------- */
+/* ---- to text --------------------------------------------------------------------------------- */
 
 struct writer {
     char *text;
@@ -58,7 +58,7 @@ const char *object_text(const struct object *object, char text[OBJECT_TEXT_BYTES
     return text;
 }
 
-/* ---- from text ------------------------------------------------------------------------------------ */
+/* ---- from text ------------------------------------------------------------------------------- */
 
 static uint64_t take_number(const char **at) {
     char *end;
