@@ -21,6 +21,23 @@ tests_unit_check_store_SOURCES = tests/unit/check_store.c \
 tests_unit_check_store_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
 tests_unit_check_store_LDFLAGS = $(OOM_LDFLAGS)
 
+check_PROGRAMS += tests/unit/check_store_random
+tests_unit_check_store_random_SOURCES = tests/unit/check_store_random.c \
+	tests/lib/store_rig.c tests/lib/store_rig.h
+tests_unit_check_store_random_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+
 check_PROGRAMS += tests/unit/check_store_mem
 tests_unit_check_store_mem_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
 tests_unit_check_store_mem_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_store_sqlite
+tests_unit_check_store_sqlite_SOURCES = tests/unit/check_store_sqlite.c \
+	tests/lib/store_rig.c tests/lib/store_rig.h
+tests_unit_check_store_sqlite_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+tests_unit_check_store_sqlite_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_wal_sync
+tests_unit_check_wal_sync_SOURCES = tests/unit/check_wal_sync.c \
+	tests/lib/store_rig.c tests/lib/store_rig.h
+tests_unit_check_wal_sync_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+tests_unit_check_wal_sync_LDFLAGS = -Wl,--wrap=fdatasync

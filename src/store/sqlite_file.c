@@ -68,6 +68,21 @@ static enum rd_err errno_error(int number) {
     }
 }
 
+/* What the system said to the last call that failed. sqlite3_system_errno does not know it when a COMMIT failed, the files do:
+ * first the WAL, which almost all is written to. */
+static int last_errno(sqlite3 *db) {
+    sqlite3_file *wal = NULL;
+    int number = 0;
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK &&
+        wal != NULL && wal->pMethods != NULL) {
+        wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &number);
+    }
+    if (number == 0) {
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &number);
+    }
+    return number;
+}
+
 enum rd_err sqlite_file_error(sqlite3 *db, int rc) {
     switch (rc & 0xff) {
     case SQLITE_OK:
@@ -87,7 +102,7 @@ enum rd_err sqlite_file_error(sqlite3 *db, int rc) {
     case SQLITE_LOCKED:
         return RD_EEXIST;
     case SQLITE_IOERR:
-        return rc == SQLITE_IOERR_NOMEM ? RD_ENOMEM : errno_error(sqlite3_system_errno(db));
+        return rc == SQLITE_IOERR_NOMEM ? RD_ENOMEM : errno_error(last_errno(db));
     default:
         return RD_EIO;
     }
