@@ -129,7 +129,9 @@ static enum rd_err collect(struct store_sqlite *engine, sqlite3_stmt *stmt, enum
             break;
         }
         if (rc != SQLITE_ROW) {
-            err = page->count > 0 ? RD_OK : sqlite_file_error(engine->file.db, rc);
+            err = sqlite_file_error(engine->file.db, rc);
+            bool unreadable = err == RD_ECORRUPT || err == RD_EIO;
+            err = unreadable && page->count > 0 ? RD_OK : err;
             break;
         }
         if (page->count > 0 && (page->count >= max_rows || page->bytes >= max_bytes)) {

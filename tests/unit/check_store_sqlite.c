@@ -201,8 +201,9 @@ START_TEST(damaged_rows_are_not_served) {
         "UPDATE objects SET due=due+1 WHERE key=CAST('user:1' AS BLOB)",
         "UPDATE objects SET digest=0 WHERE key=CAST('user:1' AS BLOB)",
         "UPDATE objects SET checksum=checksum+1 WHERE key=CAST('user:1' AS BLOB)",
-        "DELETE FROM objects WHERE key=CAST('user:1' AS BLOB);" /* a row under another's address */
-        "UPDATE objects SET key=CAST('user:1' AS BLOB) WHERE key=CAST('user:2' AS BLOB)",
+        /* a row under another's address */
+        ("DELETE FROM objects WHERE key=CAST('user:1' AS BLOB);"
+         "UPDATE objects SET key=CAST('user:1' AS BLOB) WHERE key=CAST('user:2' AS BLOB)"),
     };
     rig_open(&rig, RIG_SQLITE);
     rig_put_object(&rig, obj("user:1"), BYTES("Ada"), 99, false, true);
