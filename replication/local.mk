@@ -47,6 +47,7 @@ replication_libreplication_la_SOURCES = \
 	replication/op_write.h \
 	replication/peers.c \
 	replication/peers.h \
+	replication/planted.h \
 	replication/placement.c \
 	replication/placement.h \
 	replication/preflist.c \

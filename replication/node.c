@@ -36,6 +36,8 @@ static enum rd_err init_identity(struct node *node, const struct blob *row, char
     actors_begin(&core->actors, &core->prng);
     identity->dirty = true;
     identity->generation = 1;
+    if (RD_PLANTED(core, REUSED_DOT_AFTER_RESTART) && row != NULL && row->len == IDENTITY_BYTES)
+        core->actors.incarnation = get_u64(row->bytes + NODE_ID_BYTES + 8);
     if (row == NULL) {
         prng_fill(&core->prng, core->self.bytes, NODE_ID_BYTES);
         prng_fill(&core->prng, identity->birth_key, CONTEXT_KEY_BYTES);
@@ -48,7 +50,8 @@ static enum rd_err init_identity(struct node *node, const struct blob *row, char
     memcpy(core->self.bytes, row->bytes, NODE_ID_BYTES);
     identity->generation = get_u64(row->bytes + NODE_ID_BYTES) + 1;
     memcpy(identity->birth_key, row->bytes + NODE_ID_BYTES + 16, CONTEXT_KEY_BYTES);
-    if (get_u64(row->bytes + NODE_ID_BYTES + 8) == core->actors.incarnation) {
+    if (get_u64(row->bytes + NODE_ID_BYTES + 8) == core->actors.incarnation &&
+        !RD_PLANTED(core, REUSED_DOT_AFTER_RESTART)) {
         snprintf(reason, 256,
                  "the system's random generator repeats itself: two starts of this "
                  "node got the same numbers, which could lose data");

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/blob.h"
+#include "replication/planted.h"
 #include "replication/ring.h"
 #include "replication/slot.h"
 
@@ -42,6 +43,9 @@ struct node_conf {
     uint32_t max_requests; /* in flight; above it clients get RD_EOVERLOADED */
     bool read_repair;
     bool trace; /* emit TRACE_DEBUG lines */
+#ifdef RD_PLANTED_BUGS
+    enum planted_bug planted_bug;
+#endif
     /* Rows of STORE_META as the store held them at the start; NULL: absent. Borrowed by node_new. */
     struct blob *meta_identity; /* row "identity": node id and last incarnation */
     struct blob *meta_birth;    /* row "birth": the birth certificate, if the cluster was born */

@@ -112,6 +112,8 @@ static enum rd_err apply(struct coordinator *co, struct request *request, struct
     const struct write_order *order = &request->order;
     hlc_seen(&core->hlc, context->stamp);
     hlc_seen(&core->hlc, object_newest_stamp(next));
+    if (RD_PLANTED(core, LWW_BY_WALL_CLOCK))
+        core->hlc.last = 0;
     uint64_t stamp = hlc_next(&core->hlc, core->now.wall_us);
     if (order->value == NULL) {
         if (object_winner(next, core->now.wall_us / 1000) != NULL)
@@ -139,10 +141,11 @@ static enum rd_err make_next(struct coordinator *co, struct request *request,
     if (err != RD_OK)
         return err;
     err = object_merge(next, &op->seen, NULL);
-    if (err == RD_OK && is_blind(request))
+    bool blind = is_blind(request) || RD_PLANTED(co->core, CONTEXT_IGNORED);
+    if (err == RD_OK && blind)
         err = object_context(next, &all);
     if (err == RD_OK)
-        err = apply(co, request, next, is_blind(request) ? &all : &request->order.context, &dot);
+        err = apply(co, request, next, blind ? &all : &request->order.context, &dot);
     if (err == RD_OK && !is_blind(request)) {
         err = object_context_after(next, &request->order.context,
                                    request->order.value == NULL ? NULL : &dot, &after);
@@ -158,11 +161,29 @@ static enum rd_err make_next(struct coordinator *co, struct request *request,
     return err;
 }
 
-static enum rd_err make_frame(const struct request *request, const struct object *next,
-                              struct blob **out) {
+#ifdef RD_PLANTED_BUGS
+/* Encodes the newest sibling with a vector that covers its own dot only. */
+static enum rd_err encode_lone(const struct object *next, struct buf *out) {
+    struct object lone = {0};
+    struct context none = {0};
+    const struct sibling *newest = &next->siblings[0];
+    enum rd_err err =
+        object_write(&lone, &none, &newest->dot, newest->stamp, newest->value, newest->expires_ms);
+    if (err == RD_OK)
+        err = object_encode(&lone, out);
+    object_free(&lone);
+    return err;
+}
+#else
+#define encode_lone object_encode
+#endif
+
+static enum rd_err make_frame(const struct coordinator *co, const struct request *request,
+                              const struct object *next, struct blob **out) {
     struct buf bytes = {0};
     struct wire_msg msg = {.kind = WIRE_WRITE};
-    enum rd_err err = object_encode(next, &bytes);
+    bool lone = RD_PLANTED(co->core, LONE_SIBLING_SENT) && next->count > 0;
+    enum rd_err err = lone ? encode_lone(next, &bytes) : object_encode(next, &bytes);
     if (err == RD_OK) {
         msg.write.id = request_id(request);
         msg.write.round = request->write.round;
@@ -215,6 +236,10 @@ void op_write_loaded(struct coordinator *co, struct request *request, enum rd_er
         return;
     }
     const struct object *held = replica_held(entry);
+#ifdef RD_PLANTED_BUGS
+    if (RD_PLANTED(co->core, DOT_TWICE_IN_FLIGHT))
+        held = replica_durable(entry);
+#endif
     const struct context *context = &request->order.context;
     if (op->state == WRITE_LOADING && context->has_dot &&
         !version_covers(&held->version, &context->dot) && catch_up(co, request))
@@ -223,7 +248,7 @@ void op_write_loaded(struct coordinator *co, struct request *request, enum rd_er
     op->state = WRITE_WRITING;
     err = make_next(co, request, held, &next);
     if (err == RD_OK) {
-        err = make_frame(request, &next, &frame);
+        err = make_frame(co, request, &next, &frame);
         if (err != RD_OK)
             object_free(&next);
     }
@@ -234,7 +259,8 @@ void op_write_loaded(struct coordinator *co, struct request *request, enum rd_er
     struct asker asker = request_asker(request, op->round);
     err = replica_replace(co->replica, entry, &next, &asker);
     if (err == RD_OK) {
-        quorum_init(&op->quorum, request->order.w);
+        uint32_t fewer = RD_PLANTED(co->core, WRONG_QUORUM_COUNT) && request->order.w > 1;
+        quorum_init(&op->quorum, request->order.w - fewer);
         op->stored = false;
         fan_out(co, request, frame);
     } else {
@@ -270,7 +296,7 @@ static void go_on(struct coordinator *co, struct request *request, enum quorum_v
     if (verdict == QUORUM_LOST) {
         fail_unknown(co, request);
     } else if (verdict == QUORUM_MET && op->stored) {
-        if (op->round > 1 || object_is_empty(&op->seen)) {
+        if (op->round > 1 || object_is_empty(&op->seen) || RD_PLANTED(co->core, NO_SECOND_ROUND)) {
             reply(co, request);
             return;
         }

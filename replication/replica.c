@@ -40,6 +40,9 @@ struct replica_entry {
     struct waiter *first, **tail;
     struct replica_entry *next_dirty;
     struct replica_entry *prev, *next; /* of the committing list, while last_batch is not 0 */
+#ifdef RD_PLANTED_BUGS
+    struct object durable; /* what `held` was when it was last all in the store */
+#endif
 };
 
 void replica_init(struct replica *replica, struct core *core) {
@@ -70,6 +73,9 @@ static void entry_free(struct replica *replica, struct replica_entry *entry) {
         waiter_free(waiter);
     }
     object_free(&entry->held);
+#ifdef RD_PLANTED_BUGS
+    object_free(&entry->durable);
+#endif
     blob_unref(entry->key);
     free(entry);
 }
@@ -93,6 +99,13 @@ const struct object *replica_held(const struct replica_entry *entry) {
     assert(entry->loaded);
     return &entry->held;
 }
+
+#ifdef RD_PLANTED_BUGS
+const struct object *replica_durable(const struct replica_entry *entry) {
+    assert(entry->loaded);
+    return entry->dirty || entry->last_batch != 0 ? &entry->durable : &entry->held;
+}
+#endif
 
 /* ---- answers -------------------------------------------------------------------------------------- */
 
@@ -200,8 +213,11 @@ static bool is_durable(const struct replica_entry *entry) {
 
 /* In last-write-wins mode replicas keep only the newest of concurrent siblings. */
 static void settle(struct replica *replica, struct object *object) {
-    if (replica->core->conf.conflict_resolution == CONFLICT_LAST_WRITE_WINS)
+    if (replica->core->conf.conflict_resolution == CONFLICT_LAST_WRITE_WINS ||
+        RD_PLANTED(replica->core, LWW_BY_WALL_CLOCK))
         object_keep_newest(object);
+    if (RD_PLANTED(replica->core, SIBLING_DROPPED_IN_MERGE) && object->count > 1)
+        blob_unref(object->siblings[--object->count].value);
 }
 
 /* Merges what a waiter brought into the loaded object. */
@@ -251,6 +267,8 @@ static bool serve(struct replica *replica, struct replica_entry *entry, struct w
             return true;
     }
     waiter->loaded = true;
+    if (RD_PLANTED(replica->core, ACK_BEFORE_DURABLE))
+        return true;
     if (waiter->step == REPLICA_READ) {
         *err = entry->load_err == RD_ECORRUPT ? RD_ECORRUPT : absent ? RD_ENOTFOUND : RD_OK;
         return is_durable(entry);
@@ -343,7 +361,8 @@ enum rd_err replica_merge(struct replica *replica, struct blob *key, struct obje
 enum rd_err replica_replace(struct replica *replica, struct replica_entry *entry,
                             struct object *next, const struct asker *asker) {
     assert(entry->loaded);
-    assert(version_descends(&next->version, &entry->held.version));
+    assert(version_descends(&next->version, &entry->held.version) ||
+           RD_PLANTED(replica->core, DOT_TWICE_IN_FLIGHT));
     struct waiter *waiter = new_waiter(REPLICA_STORED, asker);
     if (waiter == NULL) {
         object_free(next);
@@ -352,6 +371,13 @@ enum rd_err replica_replace(struct replica *replica, struct replica_entry *entry
     settle(replica, next);
     bool lost = entry->load_err == RD_ECORRUPT && !object_is_empty(next);
     bool same = object_equal(next, &entry->held) && !lost;
+#ifdef RD_PLANTED_BUGS
+    if (is_durable(entry)) {
+        object_free(&entry->durable);
+        entry->durable = entry->held;
+        entry->held = (struct object){0};
+    }
+#endif
     object_free(&entry->held);
     entry->held = *next;
     *next = (struct object){0};

@@ -89,6 +89,11 @@ enum rd_err replica_replace(struct replica *replica, struct replica_entry *entry
 /* The newest object of a loaded entry; the empty object if the key was never written. Borrowed until the next change. */
 const struct object *replica_held(const struct replica_entry *entry);
 
+#ifdef RD_PLANTED_BUGS
+/* The object as it was before the writes that are not durable yet. Borrowed until the next change. */
+const struct object *replica_durable(const struct replica_entry *entry);
+#endif
+
 /* A store read has finished; a token that nobody waits for any more is ignored. */
 void replica_got(struct replica *replica, uint64_t token, enum rd_err err, struct blob *value);
 
