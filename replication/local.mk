@@ -109,3 +109,21 @@ tests_unit_check_object_laws_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 check_PROGRAMS += tests/unit/check_context
 tests_unit_check_context_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_context_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_ring
+tests_unit_check_ring_SOURCES = tests/unit/check_ring.c tests/unit/members_make.h
+tests_unit_check_ring_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_ring_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_preflist
+tests_unit_check_preflist_SOURCES = tests/unit/check_preflist.c tests/unit/members_make.h
+tests_unit_check_preflist_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_preflist_LDFLAGS = $(OOM_LDFLAGS)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_object
+tests_fuzz_fuzz_object_LDADD = $(UP_TO_REPLICATION)
+tests_fuzz_fuzz_object_LDFLAGS = $(FUZZ_LDFLAGS)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_context
+tests_fuzz_fuzz_context_LDADD = $(UP_TO_REPLICATION)
+tests_fuzz_fuzz_context_LDFLAGS = $(FUZZ_LDFLAGS)
