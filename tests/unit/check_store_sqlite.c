@@ -524,7 +524,7 @@ START_TEST(kill_9_loses_nothing_acknowledged) {
     prng_seed(&prng, (uint64_t)_i);
     rig.fsync = (enum store_fsync)(_i % 3);
     rig_make_dir(&rig);
-    /* Past 16 MB the WAL is copied back and overwritten: about 2000 commits here. */
+    /* Past 8 MB the WAL is copied back and overwritten: some hundred commits here. */
     uint64_t last = kill_after(1 + prng_below(&prng, _i < 3 ? 20 : 5000));
     check_report(0);
     ck_assert_int_eq(rig_start(&rig, reason), RD_OK);
