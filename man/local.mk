@@ -1,1 +1,3 @@
 # Manual pages.
+
+dist_man_MANS += man/redynamo-server.1 man/redynamo.conf.5

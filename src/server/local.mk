@@ -47,3 +47,8 @@ src_server_libserver_la_SOURCES += \
 	src/server/reply.c \
 	src/server/tickets.c src/server/tickets.h \
 	src/server/topology.c src/server/topology.h
+
+# Configuration, loop, driver.
+check_PROGRAMS += tests/unit/check_config
+tests_unit_check_config_LDADD = $(TEST_LIBS) $(UP_TO_SERVER)
+tests_unit_check_config_LDFLAGS = $(OOM_LDFLAGS)
