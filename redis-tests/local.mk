@@ -1,1 +1,14 @@
-# Tests of real servers, seen from outside.
+# Tests of real servers, seen from outside: hiredis, redis-cli, and our own reader of replies.
+
+check_LTLIBRARIES += redis-tests/lib/libredistest.la
+redis_tests_lib_libredistest_la_SOURCES = \
+	redis-tests/lib/client.c redis-tests/lib/client.h \
+	redis-tests/lib/cluster.c redis-tests/lib/cluster.h \
+	redis-tests/lib/proc.c redis-tests/lib/proc.h \
+	redis-tests/lib/run.c redis-tests/lib/run.h \
+	redis-tests/lib/show.c redis-tests/lib/show.h
+
+REDIS_TEST_LIBS = redis-tests/lib/libredistest.la $(TEST_LIBS) $(UP_TO_RESP) $(HIREDIS_LIBS)
+
+check_PROGRAMS += redis-tests/check_connection
+redis_tests_check_connection_LDADD = $(REDIS_TEST_LIBS)
