@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 
 #define FIRST_PAUSE_US 50000
@@ -170,13 +171,19 @@ static void close_link(struct peers *peers, struct link *link) {
     forget(peers, link);
 }
 
-/* Logs a refusal once, and again only after another one came between. */
+/* Logs a refusal once; what was said lately is kept as a ring of hashes. */
 static void log_refusal(struct peers *peers, const char *who, const struct link *link,
                         const char *reason) {
-    char line[sizeof(peers->last_refusal)];
-    snprintf(line, sizeof(line), "%s %s", link->host, reason);
-    enum log_level level = strcmp(line, peers->last_refusal) == 0 ? LOG_DEBUG : LOG_WARNING;
-    memcpy(peers->last_refusal, line, sizeof(line));
+    char line[HANDSHAKE_REASON_BYTES + NODE_HOST_BYTES];
+    int len = snprintf(line, sizeof(line), "%s %s", link->host, reason);
+    uint64_t hash =
+        hash_xxh64(line, (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1, 1);
+    enum log_level level = LOG_WARNING;
+    for (size_t i = 0; i < PEERS_SAID; i++)
+        if (peers->said[i] == hash)
+            level = LOG_DEBUG;
+    if (level == LOG_WARNING)
+        peers->said[peers->said_count++ % PEERS_SAID] = hash;
     effects_log(peers->core->effects, level, "%s the peer at %s: %s", who, link->host, reason);
 }
 
@@ -368,7 +375,18 @@ static bool proof_holds(const struct peers *peers, const struct link *link, bool
 
 #define WRONG_SECRET "it does not know the cluster-secret"
 
-/* CHALLENGE arrives at the dialler. */
+/* The outgoing link on which this node has already shown who it is to the node at the other end of `link`; NULL if none. */
+static const struct link *twin_of(const struct peers *peers, const struct link *link) {
+    for (const struct link *other = peers->links; other != NULL; other = other->hh.next)
+        if (other != link && other->outgoing &&
+            (other->state == LINK_AWAIT_WELCOME || other->state == LINK_READY) &&
+            node_id_compare(&other->theirs.node, &link->theirs.node) == 0)
+            return other;
+    return NULL;
+}
+
+/* CHALLENGE arrives at the dialler. A node met twice, as a seed and as a member, gets one link: the second ends before the
+ * peer would use it, since what the peer sent over it would be lost. */
 static void on_challenge(struct peers *peers, struct link *link, const struct wire_hello *hello) {
     char reason[HANDSHAKE_REASON_BYTES];
     bool outcast;
@@ -379,6 +397,15 @@ static void on_challenge(struct peers *peers, struct link *link, const struct wi
     if (node_id_compare(&link->theirs.node, &peers->core->self) == 0 ||
         !proof_holds(peers, link, false, hello->proof)) {
         peers_refuse(peers, link, WRONG_SECRET, false);
+        return;
+    }
+    const struct link *twin = twin_of(peers, link);
+    if (twin != NULL) {
+        if (twin->state == LINK_READY && link->seed != NO_SEED) {
+            peers->seeds[link->seed].met = true;
+            peers->seeds[link->seed].member = twin->member;
+        }
+        close_link(peers, link);
         return;
     }
     uint8_t proof[HASH_HMAC_BYTES];

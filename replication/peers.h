@@ -62,6 +62,8 @@ struct seed {
     uint16_t member; /* whom; MEMBER_NONE */
 };
 
+#define PEERS_SAID 64
+
 struct peers {
     struct core *core;               /* borrowed */
     struct members *members;         /* borrowed */
@@ -73,8 +75,9 @@ struct peers {
     uint32_t seed_count;
     uint64_t next_dial;
     uint64_t started_us;
-    bool outcast; /* a born cluster has said that it was born without this node */
-    char last_refusal[HANDSHAKE_REASON_BYTES + NODE_HOST_BYTES]; /* said once, not at each redial */
+    bool outcast;              /* a born cluster has said that it was born without this node */
+    uint64_t said[PEERS_SAID]; /* hashes of refusals logged: once each, not at each redial */
+    size_t said_count;
 };
 
 /* What a step changed for those above. */
