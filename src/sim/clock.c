@@ -1,7 +1,7 @@
 /* sim/clock: see clock.h.
  *
- * Elapsed machine time is elapsed true time * (1 + drift), counted from an anchor that moves whenever the drift changes, so
- * that the monotonic clock never goes back. */
+ * Elapsed machine time is elapsed true time * (1 + drift), counted from an anchor that moves
+ * whenever the drift changes, so that the monotonic clock never goes back. */
 #include "sim/clock.h"
 
 #include <assert.h>
@@ -55,7 +55,8 @@ uint64_t clock_true_us(const struct clock *clock, uint64_t now_us, uint64_t mono
     if (mono_us <= shown) {
         return now_us;
     }
-    /* Rounded up: a timer that rings a little late is right, one that rings early would ring for ever. */
+    /* Rounded up: a timer that rings a little late is right, one that rings early would ring for
+     * ever. */
     uint64_t wait = mono_us - shown;
     uint64_t rate = (uint64_t)(MILLION + clock->drift_ppm);
     if (wait > UINT64_MAX / MILLION - 1) {

@@ -1,8 +1,7 @@
-/* The clocks of one simulated machine: a monotonic one that starts at each boot and may drift, and a wall clock that may
- * also be wrong by any amount and jump.
+/* The clocks of one simulated machine: a monotonic one that starts at each boot and may drift, and
+ * a wall clock that may also be wrong by any amount and jump.
  *
- * True time is the simulation's own, in microseconds from its start.
- */
+ * True time is the simulation's own, in microseconds from its start. */
 #ifndef RD_SIM_CLOCK_H
 #define RD_SIM_CLOCK_H
 
@@ -28,7 +27,8 @@ void clock_init(struct clock *clock, uint64_t now_us, uint64_t mono_us);
 /* What the machine's clocks show at true time `now_us`, which is not before the anchor. */
 struct instant clock_read(const struct clock *clock, uint64_t now_us);
 
-/* From now on the machine's clocks run faster than true time by `drift_ppm`, in +-CLOCK_MAX_DRIFT_PPM. */
+/* From now on the machine's clocks run faster than true time by `drift_ppm`, in
+ * +-CLOCK_MAX_DRIFT_PPM. */
 void clock_set_drift(struct clock *clock, uint64_t now_us, int32_t drift_ppm);
 
 /* Moves the wall clock by `by_us` (never before 1970). */
@@ -37,8 +37,8 @@ void clock_jump(struct clock *clock, int64_t by_us);
 /* Makes the wall clock show true time plus `ahead_us`, from `now_us` on. */
 void clock_set_ahead(struct clock *clock, uint64_t now_us, int64_t ahead_us);
 
-/* The true time at which the monotonic clock will show at least `mono_us`; `now_us` if it does already,
- * UINT64_MAX for UINT64_MAX. */
+/* The true time at which the monotonic clock will show at least `mono_us`; `now_us` if it does
+ * already, UINT64_MAX for UINT64_MAX. */
 uint64_t clock_true_us(const struct clock *clock, uint64_t now_us, uint64_t mono_us);
 
 #endif

@@ -1,8 +1,8 @@
 /* sim/disk: see disk.h.
  *
- * The store is always held: a completion waits in it until its time has come, then exactly one is released. So a commit is not durable
- * before its completion, and the crash of disk_crash may take it back until then.
- */
+ * The store is always held: a completion waits in it until its time has come, then exactly one is
+ * released. So a commit is not durable before its completion, and the crash of disk_crash may take
+ * it back until then. */
 #include "sim/disk.h"
 
 #include <assert.h>

@@ -1,9 +1,10 @@
-/* The disk of one simulated machine: the memory store, with the time that things take and with crashes.
+/* The disk of one simulated machine: the memory store, with the time that things take and with
+ * crashes.
  *
- * Work is done in the order in which it was asked for, each piece taking its time; when it is finished an event of kind
- * DISK_FINISHED comes out of the queue, and disk_arrive says what the node is to be told. What was asked for before a
- * crash is never heard of again. Rows are those of the node's effects.
- */
+ * Work is done in the order in which it was asked for, each piece taking its time; when it is
+ * finished an event of kind DISK_FINISHED comes out of the queue, and disk_arrive says what the
+ * node is to be told. What was asked for before a crash is never heard of again. Rows are those of
+ * the node's effects. */
 #ifndef RD_SIM_DISK_H
 #define RD_SIM_DISK_H
 

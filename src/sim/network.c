@@ -1,9 +1,9 @@
 /* sim/network: see network.h.
  *
- * A connection is two ends, numbered 2i+2 (the dialler's) and 2i+3: so a number names connection and side, and none
- * is ever used twice. An end that is closed hears nothing more. Per direction `last_us` keeps frames in order: what may not overtake
- * arrives no earlier than what was sent before it.
- */
+ * A connection is two ends, numbered 2i+2 (the dialler's) and 2i+3: so a number names connection
+ * and side, and none is ever used twice. An end that is closed hears nothing more. Per direction
+ * `last_us` keeps frames in order: what may not overtake arrives no earlier than what was sent
+ * before it. */
 #include "sim/network.h"
 
 #include <assert.h>
@@ -84,10 +84,10 @@ static struct path *path_of(const struct network *network, uint32_t from, uint32
     return &network->paths[from * network->nodes + to];
 }
 
-/* ---- time --------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
-/* Exponentially distributed with mean 1, in 1/1024: by the number of halvings, which needs no floating point and so is the same on
- * every machine. */
+/* Exponentially distributed with mean 1, in 1/1024: by the number of halvings, which needs no
+ * floating point and so is the same on every machine. */
 static uint64_t exponential_1024(struct prng *prng) {
     uint64_t bits = prng_u64(prng);
     uint64_t halvings = 0;
@@ -126,7 +126,7 @@ static void push(struct network *network, uint32_t kind, uint64_t at_us, uint32_
                                                    .blob = blob_ref(blob)});
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct network *network_new(struct queue *queue, const struct network_conf *conf, uint32_t nodes,
                             uint64_t seed) {
@@ -195,7 +195,7 @@ void network_stats(const struct network *network, struct network_stats *out) {
     *out = network->stats;
 }
 
-/* ---- dialling ----------------------------------------------------------------------------------- */
+/* ---- dialling -------------------------------------------------------------------------------- */
 
 void network_dial(struct network *network, uint32_t from, uint64_t dial, const char *host,
                   uint16_t port, uint64_t now_us) {
@@ -223,7 +223,8 @@ void network_dial(struct network *network, uint32_t from, uint64_t dial, const c
          NULL);
 }
 
-/* The attempt has reached the other machine: it is refused, or both ends learn of their connection. */
+/* The attempt has reached the other machine: it is refused, or both ends learn of their
+ * connection. */
 static struct network_arrival arrive_dial(struct network *network, const struct sim_event *event) {
     struct attempt attempt = network->attempts[event->a];
     struct machine *machine = &network->machines[attempt.to];
@@ -260,7 +261,7 @@ static struct network_arrival arrive_dial(struct network *network, const struct 
                                     .peer = attempt.from};
 }
 
-/* ---- frames and ends ---------------------------------------------------------------------------- */
+/* ---- frames and ends ------------------------------------------------------------------------- */
 
 /* Tells the end `link` that the other one is gone, behind what is under way to it. */
 static void push_down(struct network *network, uint64_t link, uint64_t now_us) {
@@ -306,7 +307,7 @@ void network_send(struct network *network, uint32_t from, uint64_t link, struct 
     network->stats.frames++;
     network->stats.bytes += frame->len;
     struct path *path = path_of(network, from, to->node);
-    if ((network->tap != NULL && !network->tap(network->tap_arg, from, to->node, frame)) ||
+    if ((network->tap != NULL && !network->tap(network->tap_arg, from, to->node, link, frame)) ||
         path->state == PATH_SILENT || happens(network, network->conf->drop_ppm)) {
         network->stats.dropped++;
         return;
@@ -384,7 +385,7 @@ void network_crash(struct network *network, uint32_t node, uint64_t now_us, bool
     note_dead(network);
 }
 
-/* ---- paths -------------------------------------------------------------------------------------- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 void network_set_path(struct network *network, uint32_t from, uint32_t to, enum network_path state,
                       uint64_t now_us) {
@@ -426,7 +427,7 @@ void network_break(struct network *network, uint32_t a, uint32_t b, uint64_t now
     }
 }
 
-/* ---- arrival ------------------------------------------------------------------------------------ */
+/* ---- arrival --------------------------------------------------------------------------------- */
 
 static struct network_arrival arrive_at_end(struct network *network,
                                             const struct sim_event *event) {

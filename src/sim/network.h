@@ -1,13 +1,15 @@
-/* The simulated network: machines with names, connections between them, and all that can go wrong on the way.
+/* The simulated network: machines with names, connections between them, and all that can go wrong
+ * on the way.
  *
- * A connection carries frames, as bytes. Normally they arrive in order, after a heavy-tailed delay. Faults make it worse than TCP ever
- * is: frames may be lost, doubled and overtake each other on a connection that stays up. Between two
- * machines each direction can be closed in several ways (enum network_path). A process that dies takes its connections with it: the other ends
- * notice at once (the system says goodbye for it), or only when they next send (the machine has lost its power).
+ * A connection carries frames, as bytes. Normally they arrive in order, after a heavy-tailed
+ * delay. Faults make it worse than TCP ever is: frames may be lost, doubled and overtake each
+ * other on a connection that stays up. Between two machines each direction can be closed in
+ * several ways (enum network_path). A process that dies takes its connections with it: the other
+ * ends notice at once (the system says goodbye for it), or only when they next send (the machine
+ * has lost its power).
  *
- * The network pushes events of the kinds below into the queue; the popper hands them to network_arrive, which says
- * what the node at the receiving end is to be told.
- */
+ * The network pushes events of the kinds below into the queue; the popper hands them to
+ * network_arrive, which says what the node at the receiving end is to be told. */
 #ifndef RD_SIM_NETWORK_H
 #define RD_SIM_NETWORK_H
 
@@ -54,13 +56,14 @@ struct network_arrival {
     uint32_t peer;
 };
 
-/* Looks at each frame before it is sent; NULL: none. Returns false to swallow it. */
-typedef bool network_tap(void *arg, uint32_t from, uint32_t to, struct blob *frame);
+/* Looks at each frame that `from` sends on its end `link`. Returns false to swallow it. */
+typedef bool network_tap(void *arg, uint32_t from, uint32_t to, uint64_t link, struct blob *frame);
 
 struct network; /* opaque */
 
-/* A network of `nodes` machines, all of them off, that pushes into `queue` (borrowed, as is `conf`, which may be changed
- * at any time). Machine i (from 0) is called "n<i+1>" and "10.0.0.<i+1>" until network_rename. Free with network_free. */
+/* A network of `nodes` machines, all of them off, that pushes into `queue` (borrowed, as is
+ * `conf`, which may be changed at any time). Machine i (from 0) is called "n<i+1>" and
+ * "10.0.0.<i+1>" until network_rename. Free with network_free. */
 struct network *network_new(struct queue *queue, const struct network_conf *conf, uint32_t nodes,
                             uint64_t seed);
 
@@ -76,15 +79,17 @@ const char *network_name(const struct network *network, uint32_t node);
 /* A process listens on `port` of machine `node`, as its life number `life`. */
 void network_listen(struct network *network, uint32_t node, uint16_t port, uint64_t life);
 
-/* The process on machine `node` is gone. `goodbye`: its peers see their connections end; else only when
- * they send after the machine is back. */
+/* The process on machine `node` is gone. `goodbye`: its peers see their connections end; else only
+ * when they send after the machine is back. */
 void network_crash(struct network *network, uint32_t node, uint64_t now_us, bool goodbye);
 
-/* Node `from` dials; sooner or later it is told of NETWORK_UP or NETWORK_DIAL_FAILED with `dial`. */
+/* Node `from` dials; sooner or later it is told of NETWORK_UP or NETWORK_DIAL_FAILED with `dial`.
+ */
 void network_dial(struct network *network, uint32_t from, uint64_t dial, const char *host,
                   uint16_t port, uint64_t now_us);
 
-/* Node `from` sends a frame (a reference is taken) on its end `link`; nothing happens if that has ended. */
+/* Node `from` sends a frame (a reference is taken) on its end `link`; nothing happens if that has
+ * ended. */
 void network_send(struct network *network, uint32_t from, uint64_t link, struct blob *frame,
                   uint64_t now_us);
 
@@ -101,7 +106,8 @@ void network_set_path(struct network *network, uint32_t from, uint32_t to, enum 
 /* How the direction is now. */
 enum network_path network_path(const struct network *network, uint32_t from, uint32_t to);
 
-/* Ends all connections between two machines; both ends are told after a delay, what is under way is lost. */
+/* Ends all connections between two machines; both ends are told after a delay, what is under way
+ * is lost. */
 void network_break(struct network *network, uint32_t a, uint32_t b, uint64_t now_us);
 
 /* Sets a tap, called with `arg`. */

@@ -1,9 +1,8 @@
 /* What will happen: the simulator's one queue of events, in order of simulated time.
  *
- * Events of the same microsecond come out in the order in which they were pushed, so that a run is a
- * function of its seed. The queue knows nothing of what the events mean: `kind`, `a` and `b` belong to whoever
- * pops them.
- */
+ * Events of the same microsecond come out in the order in which they were pushed, so that a run is
+ * a function of its seed. The queue knows nothing of what the events mean: `kind`, `a` and `b`
+ * belong to whoever pops them. */
 #ifndef RD_SIM_QUEUE_H
 #define RD_SIM_QUEUE_H
 

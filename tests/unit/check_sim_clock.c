@@ -41,8 +41,8 @@ START_TEST(jumps_on_the_wall_only) {
 }
 END_TEST
 
-/* Through random drifts and jumps the monotonic clock never goes back, and a timer rings at the first
- * microsecond at which its time is shown. */
+/* Through random drifts and jumps the monotonic clock never goes back, and a timer rings at the
+ * first microsecond at which its time is shown. */
 START_TEST(rings_when_its_time_has_come) {
     struct prng prng;
     prng_seed(&prng, (uint64_t)_i);

@@ -55,7 +55,8 @@ static struct disk_completion next(struct fixture *f) {
     return disk_arrive(&f->disk);
 }
 
-/* Crashes and comes back; the events under way are forgotten by whoever pops them, here by emptying the queue. */
+/* Crashes and comes back; the events under way are forgotten by whoever pops them, here by
+ * emptying the queue. */
 static void crash(struct fixture *f, enum disk_crash how) {
     disk_crash(&f->disk, how);
     queue_free(&f->queue);
@@ -130,7 +131,8 @@ START_TEST(keeps_what_was_committed) {
 }
 END_TEST
 
-/* Ten commits asked for, four have completed: those four are always there, the rest as the crash says, as a prefix. */
+/* Ten commits asked for, four have completed: those four are always there, the rest as the crash
+ * says, as a prefix. */
 START_TEST(forgets_a_suffix_of_the_rest) {
     bool some_lost = false, some_kept = false;
     for (uint64_t seed = 0; seed < 50; seed++) {

@@ -1,5 +1,5 @@
-/* sim/network: connections, order, faults of frames, paths, crashes. Two or three machines; what arrives is
- * written down as text: "U" up, "F" dial failed, "D" down, else the frame's bytes. */
+/* sim/network: connections, order, faults of frames, paths, crashes. Two or three machines; what
+ * arrives is written down as text: "U" up, "F" dial failed, "D" down, else the frame's bytes. */
 #include "sim/network.h"
 
 #include "sim/mem.h"
@@ -258,7 +258,8 @@ START_TEST(breaks_connections) {
 }
 END_TEST
 
-static bool no_vowels(void *arg, uint32_t from, uint32_t to, struct blob *frame) {
+static bool no_vowels(void *arg, uint32_t from, uint32_t to, uint64_t link, struct blob *frame) {
+    (void)link;
     ck_assert_uint_eq(from, 0);
     ck_assert_uint_eq(to, 1);
     (*(int *)arg)++;

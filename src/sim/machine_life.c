@@ -1,0 +1,151 @@
+/* sim/machine: starts, crashes, pauses.
+ *
+ * What survives a crash is the disk (as much as the kind of crash leaves) and the clock's error;
+ * all else is the process's and gone. The requests it had not answered are broken. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "sim/machine.h"
+#include "sim/mem.h"
+
+static uint64_t live_count(void *arg, uint16_t first, uint16_t last) {
+    return store_live_count(arg, first, last);
+}
+
+/* The rows of the store that a node is told at its birth. RD_ENOTFOUND is no error. */
+static enum rd_err read_meta(struct machine *machine, const char *name, struct blob **out) {
+    *out = NULL;
+    enum rd_err err = store_meta_get(machine->disk.store, name, out);
+    return err == RD_ENOTFOUND ? RD_OK : err;
+}
+
+static enum rd_err make_node(struct world *world, struct machine *machine) {
+    uint64_t seed[4];
+    for (int k = 0; k < 4; k++) {
+        seed[k] = prng_u64(&world->prng);
+    }
+    snprintf(machine->start_reason, sizeof machine->start_reason, "the store cannot be read");
+    struct node_conf conf = machine->conf;
+    enum rd_err err = read_meta(machine, "identity", &conf.meta_identity);
+    if (err == RD_OK) {
+        err = read_meta(machine, "birth", &conf.meta_birth);
+    }
+    if (err == RD_OK) {
+        err = node_new(&conf, seed, &machine->node, machine->start_reason);
+    }
+    blob_unref(conf.meta_identity);
+    blob_unref(conf.meta_birth);
+    return err;
+}
+
+enum rd_err machine_start(struct world *world, uint32_t i) {
+    struct machine *machine = &world->machines[i];
+    assert(machine->state == NODE_OFF);
+    machine->life++;
+    disk_attach(&machine->disk, machine->life);
+    /* A machine's monotonic clock starts anew, anywhere but at 0. */
+    struct instant was = clock_read(&machine->clock, world->now_us);
+    int64_t ahead_us = (int64_t)(was.wall_us - CLOCK_EPOCH_US) - (int64_t)world->now_us;
+    int32_t drift_ppm = machine->clock.drift_ppm;
+    clock_init(&machine->clock, world->now_us, prng_below(&world->prng, 1000000000));
+    clock_set_drift(&machine->clock, world->now_us, drift_ppm);
+    clock_set_ahead(&machine->clock, world->now_us, ahead_us);
+
+    enum rd_err err = make_node(world, machine);
+    trace_mark(&world->trace, world->now_us, 2000, i, err);
+    trace_line(&world->trace, world->now_us, "%s %s", network_name(world->network, i),
+               err == RD_OK ? "starts" : machine->start_reason);
+    if (err != RD_OK) {
+        return err;
+    }
+    machine->start_reason[0] = 0;
+    machine->state = NODE_RUNNING;
+    machine->timer_us = UINT64_MAX;
+    node_set_live_counter(machine->node, live_count, machine->disk.store);
+    network_listen(world->network, i, machine->conf.cluster_port, machine->life);
+    machine->resumed_us = world->now_us;
+    machine_step(
+        world, i,
+        &(struct event){.kind = EV_TIMER}); /* it dials its seeds, and asks for more timers */
+    return RD_OK;
+}
+
+void machine_skip_answered(struct world *world) {
+    while (world->first_open < world->history.count &&
+           world->history.ops[world->first_open]->answered) {
+        world->first_open++;
+    }
+}
+
+/* The clients of a node that died are told by their broken connections. */
+static void break_requests(struct world *world, uint32_t i) {
+    machine_skip_answered(world);
+    for (size_t k = world->first_open; k < world->history.count; k++) {
+        struct op *op = world->history.ops[k];
+        if (op->answered || op->node != i) {
+            continue;
+        }
+        history_break(&world->history, op, RD_ECLOSED, world->now_us);
+        if (world->hooks.on_answer != NULL) {
+            world->hooks.on_answer(world->hooks.arg, op);
+        }
+    }
+}
+
+static void drop_backlog(struct machine *machine) {
+    for (size_t k = 0; k < machine->backlog_count; k++) {
+        blob_unref(machine->backlog[k].blob);
+    }
+    machine->backlog_count = 0;
+}
+
+void machine_crash(struct world *world, uint32_t i, enum world_crash how) {
+    static const enum disk_crash keeps[] = {DISK_KEEPS_ALL, DISK_KEEPS_SOME, DISK_KEEPS_NONE};
+    struct machine *machine = &world->machines[i];
+    if (machine->state == NODE_OFF) {
+        return;
+    }
+    trace_mark(&world->trace, world->now_us, 2001, i, how);
+    trace_line(&world->trace, world->now_us, "%s %s", network_name(world->network, i),
+               how == CRASH_PROCESS ? "is killed" : "loses power");
+    machine->state = NODE_OFF;
+    node_free(&machine->node);
+    network_crash(world->network, i, world->now_us, how == CRASH_PROCESS);
+    disk_crash(&machine->disk, keeps[how]);
+    drop_backlog(machine);
+    machine->turn_open = false;
+    machine->commit_asked = false;
+    machine->crash_after = 0;
+    break_requests(world, i);
+}
+
+void machine_pause(struct world *world, uint32_t i) {
+    if (world->machines[i].state == NODE_RUNNING) {
+        world->machines[i].state = NODE_PAUSED;
+        trace_line(&world->trace, world->now_us, "%s stands still",
+                   network_name(world->network, i));
+    }
+}
+
+void machine_resume(struct world *world, uint32_t i) {
+    struct machine *machine = &world->machines[i];
+    if (machine->state != NODE_PAUSED) {
+        return;
+    }
+    machine->state = NODE_RUNNING;
+    machine->resumed_us = world->now_us;
+    trace_line(&world->trace, world->now_us, "%s goes on", network_name(world->network, i));
+    for (size_t k = 0; k < machine->backlog_count; k++) {
+        machine->backlog[k].at_us = world->now_us;
+        queue_push(&world->queue, &machine->backlog[k]);
+    }
+    machine->backlog_count = 0;
+}
+
+void machine_postpone(struct world *world, uint32_t i, struct sim_event *event) {
+    struct machine *machine = &world->machines[i];
+    machine->backlog = mem_grow(machine->backlog, &machine->backlog_cap, machine->backlog_count + 1,
+                                sizeof *machine->backlog);
+    machine->backlog[machine->backlog_count++] = *event;
+    event->blob = NULL; /* gone with it */
+}

@@ -1,0 +1,62 @@
+/* sim/scenario: the list; see scenario.h. */
+#include "sim/scenario.h"
+
+#include <string.h>
+
+static const struct scenario scenarios[] = {
+    {"one_coordinator_two_clients",
+     "two clients that write through one node, unaware of each other, both stay", 3,
+     scenario_one_coordinator_two_clients},
+    {"write_beside_delete", "a write concurrent with a deletion survives it", 3,
+     scenario_write_beside_delete},
+    {"dup_sibling_values", "a retried write leaves equal siblings, shown once", 3,
+     scenario_dup_sibling_values},
+    {"blind_set_flood", "a thousand plain SETs through all nodes leave no pile of siblings", 3,
+     scenario_blind_set_flood},
+    {"in_flight_same_key", "writes of one key that meet in memory get a dot each", 3,
+     scenario_in_flight_same_key},
+    {"double_coordination", "a forwarded write whose answer is lost is not done twice", 4,
+     scenario_double_coordination},
+    {"amnesia_local", "a coordinator that lost its copy does not repeat a dot", 3,
+     scenario_amnesia_local},
+    {"restored_backup", "a node restored from an old copy does not repeat a dot", 3,
+     scenario_restored_backup},
+    {"same_actor_twice", "no two starts of nodes share an actor", 3, scenario_same_actor_twice},
+    {"restart_storm", "restarts make no siblings", 3, scenario_restart_storm},
+    {"lww_skew", "whoever read a value replaces it, whatever the clocks say", 3, scenario_lww_skew},
+    {"future_metadata", "a clock years ahead blocks nobody", 3, scenario_future_metadata},
+    {"quorum_not_linearizable", "MONOTONIC reads do not go back, plain ones may", 3,
+     scenario_quorum_not_linearizable},
+    {"bootstrap_race", "five fresh nodes in any order form one cluster and lose nothing", 0,
+     scenario_bootstrap_race},
+    {"wrong_neighbour", "nodes of another cluster are refused, by name or by secret", 0,
+     scenario_wrong_neighbour},
+    {"n_val_change", "a node with other cluster-wide settings is refused", 0,
+     scenario_n_val_change},
+};
+
+const struct scenario *scenario_list(size_t *count) {
+    *count = sizeof scenarios / sizeof *scenarios;
+    return scenarios;
+}
+
+const struct scenario *scenario_find(const char *name) {
+    size_t count;
+    const struct scenario *list = scenario_list(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(list[i].name, name) == 0) {
+            return &list[i];
+        }
+    }
+    return NULL;
+}
+
+void scenario_tell(const struct scenario *scenario,
+                   void (*then)(struct cluster *c, const char *name)) {
+    struct cluster *c = scenario->nodes > 0 ? cluster_start(scenario->nodes) : NULL;
+    scenario->tell(c);
+    if (c != NULL && then != NULL) {
+        then(c, scenario->name);
+    }
+    cluster_stop(&c);
+}

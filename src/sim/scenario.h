@@ -1,0 +1,56 @@
+/* Scenarios: the schedules by which systems of this kind have lost data, one story each
+ * (`redynamo-sim scenario NAME`).
+ *
+ * A story is told on a cluster (sim/cluster.h); what does not hold aborts the process with the
+ * story so far. The same stories run in `make check`, where those that record a trace are compared
+ * with tests/cluster/traces/. */
+#ifndef RD_SIM_SCENARIO_H
+#define RD_SIM_SCENARIO_H
+
+#include "sim/cluster.h"
+
+struct scenario {
+    const char *name;
+    const char *what; /* one line: what must hold */
+    unsigned
+        nodes; /* of the cluster it is told on, formed and running; 0: the story makes its own */
+    void (*tell)(struct cluster *c);
+};
+
+/* All of them, in the order in which they are best read. Static storage. */
+const struct scenario *scenario_list(size_t *count);
+
+/* The one of that name, or NULL. */
+const struct scenario *scenario_find(const char *name);
+
+/* Tells one: makes the cluster, tells, calls `then` (may be NULL) with it, and stops it. */
+void scenario_tell(const struct scenario *scenario,
+                   void (*then)(struct cluster *c, const char *name));
+
+/* ---- the stories, by file -------------------------------------------------------------------- */
+
+/* scenario_siblings.c: what concurrent writers leave. */
+void scenario_one_coordinator_two_clients(struct cluster *c);
+void scenario_write_beside_delete(struct cluster *c);
+void scenario_dup_sibling_values(struct cluster *c);
+void scenario_blind_set_flood(struct cluster *c);
+void scenario_in_flight_same_key(struct cluster *c);
+void scenario_double_coordination(struct cluster *c);
+
+/* scenario_amnesia.c: nodes that forget, and names that must not come twice. */
+void scenario_amnesia_local(struct cluster *c);
+void scenario_restored_backup(struct cluster *c);
+void scenario_same_actor_twice(struct cluster *c);
+void scenario_restart_storm(struct cluster *c);
+
+/* scenario_time.c: clocks, and reads in the midst of writes. */
+void scenario_lww_skew(struct cluster *c);
+void scenario_future_metadata(struct cluster *c);
+void scenario_quorum_not_linearizable(struct cluster *c);
+
+/* scenario_birth.c: how clusters form, and who does not belong. */
+void scenario_bootstrap_race(struct cluster *c);
+void scenario_wrong_neighbour(struct cluster *c);
+void scenario_n_val_change(struct cluster *c);
+
+#endif
