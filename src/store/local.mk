@@ -15,6 +15,10 @@ src_store_libstore_la_SOURCES = \
 	src/store/types.h \
 	src/store/wal_sync.c src/store/wal_sync.h
 
+check_PROGRAMS += tests/unit/check_store_parts
+tests_unit_check_store_parts_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+tests_unit_check_store_parts_LDFLAGS = $(OOM_LDFLAGS)
+
 check_PROGRAMS += tests/unit/check_store
 tests_unit_check_store_SOURCES = tests/unit/check_store.c \
 	tests/lib/store_rig.c tests/lib/store_rig.h

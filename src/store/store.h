@@ -9,7 +9,8 @@
  * Rows are typed by space. Objects are ordered by (slot, key, sub), so that a partition, a run of slots, is one contiguous range; `sub` is empty for a
  * string and leaves room for fields and members as rows of their own. The store never looks inside a value, but guards it with a checksum.
  *
- * Errors of a completion: RD_ENOTFOUND (get), RD_ECORRUPT (a damaged row: never served), RD_EFULL, RD_EIO, RD_ENOMEM.
+ * Errors of a completion: RD_ENOTFOUND (get), RD_ECORRUPT (a damaged row: never served), RD_EFULL, RD_EIO, RD_ENOMEM,
+ * RD_ETOOBIG (a row beyond what the engine can hold, 1 GB in SQLite).
  * After a failed commit nothing of the batch is in the store; the store goes on reading and tries again with the next commit.
  */
 #ifndef RD_STORE_STORE_H
