@@ -12,3 +12,9 @@ REDIS_TEST_LIBS = redis-tests/lib/libredistest.la $(TEST_LIBS) $(UP_TO_RESP) $(H
 
 check_PROGRAMS += redis-tests/check_connection
 redis_tests_check_connection_LDADD = $(REDIS_TEST_LIBS)
+
+check_PROGRAMS += redis-tests/check_strings
+redis_tests_check_strings_LDADD = $(REDIS_TEST_LIBS)
+
+check_PROGRAMS += redis-tests/check_dyn
+redis_tests_check_dyn_LDADD = $(REDIS_TEST_LIBS) -lpthread
