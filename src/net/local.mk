@@ -8,3 +8,14 @@ src_net_libnet_la_SOURCES = \
 	src/net/listener.c src/net/listener.h \
 	src/net/resolver.c src/net/resolver.h \
 	src/net/socket.c src/net/socket.h
+
+check_PROGRAMS += tests/unit/check_net_address
+tests_unit_check_net_address_LDADD = $(TEST_LIBS) $(UP_TO_NET)
+
+check_PROGRAMS += tests/unit/check_net_dial
+tests_unit_check_net_dial_LDADD = $(TEST_LIBS) $(UP_TO_NET)
+tests_unit_check_net_dial_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_net_link
+tests_unit_check_net_link_LDADD = $(TEST_LIBS) $(UP_TO_NET)
+tests_unit_check_net_link_LDFLAGS = $(OOM_LDFLAGS)
