@@ -52,3 +52,6 @@ src_server_libserver_la_SOURCES += \
 check_PROGRAMS += tests/unit/check_config
 tests_unit_check_config_LDADD = $(TEST_LIBS) $(UP_TO_SERVER)
 tests_unit_check_config_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_driver
+tests_unit_check_driver_LDADD = $(TEST_LIBS) $(UP_TO_SERVER)
