@@ -1,7 +1,8 @@
 /* Lanes: a hash table of claims, each bucket a list in order of arrival; a lane is the claims with one hash within a bucket.
  *
  * Invariant: a claim is granted exactly if no earlier claim of its lane, of another owner, conflicts with it (one of the two is
- * exclusive). So behind the first claim that waits all others of other owners wait too, which is where a search may stop.
+ * exclusive). An owner's claims of one lane are neighbours, since they enter together. So behind the first claim that waits all
+ * claims of other owners wait too, which is where a search may stop.
  */
 #include "server/lanes.h"
 
@@ -108,12 +109,17 @@ void lanes_leave(struct lanes *lanes, struct lane_claim *claims, size_t count,
         struct lane_bucket *bucket = bucket_of(lanes, claims[i].hash);
         unlink_claim(bucket, &claims[i]);
         lanes->claim_count--;
+        const void *stuck = NULL; /* the first owner that must go on waiting */
         for (struct lane_claim *other = bucket->first; other != NULL; other = other->next) {
             if (other->hash != claims[i].hash || other->granted) {
                 continue;
             }
-            if (!may_go(bucket, other)) {
+            if (stuck != NULL && other->owner != stuck) {
                 break;
+            }
+            if (!may_go(bucket, other)) {
+                stuck = other->owner;
+                continue;
             }
             other->granted = true;
             if (other->owner != claims[i].owner) {

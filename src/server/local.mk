@@ -48,10 +48,30 @@ src_server_libserver_la_SOURCES += \
 	src/server/tickets.c src/server/tickets.h \
 	src/server/topology.c src/server/topology.h
 
+# The client side.
+check_PROGRAMS += tests/unit/check_lanes
+tests_unit_check_lanes_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
+tests_unit_check_lanes_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_tickets
+tests_unit_check_tickets_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
+tests_unit_check_tickets_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_command_table
+tests_unit_check_command_table_SOURCES = tests/unit/check_command_table.c $(SERVER_FAKE)
+tests_unit_check_command_table_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
+
+check_PROGRAMS += tests/unit/check_clients
+tests_unit_check_clients_SOURCES = tests/unit/check_clients.c $(SERVER_FAKE)
+tests_unit_check_clients_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
+
+SERVER_FAKE = tests/unit/server_fake.c tests/unit/server_fake.h
+# The client side alone: the fake stands in for driver, node and store.
+CLIENT_SIDE = src/server/libserver.la $(UP_TO_REPLICATION) $(LIBEVENT_LIBS)
+
 # Configuration, loop, driver.
 check_PROGRAMS += tests/unit/check_config
 tests_unit_check_config_LDADD = $(TEST_LIBS) $(UP_TO_SERVER)
 tests_unit_check_config_LDFLAGS = $(OOM_LDFLAGS)
-
 check_PROGRAMS += tests/unit/check_driver
 tests_unit_check_driver_LDADD = $(TEST_LIBS) $(UP_TO_SERVER)
