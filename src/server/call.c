@@ -13,6 +13,7 @@
 
 #include "server/client.h"
 #include "server/client_list.h"
+#include "server/client_stats.h"
 #include "server/clock.h"
 #include "server/command_table.h"
 #include "server/driver.h"
@@ -178,7 +179,7 @@ static void end_reply(struct call *call) {
     size_t len = buf_len(out) - call->reply_at;
     if (len > 0 && reply[0] == '-') {
         call->failed = true;
-        clients_count_error(call->clients, (const char *)reply + 1, len - 1);
+        client_stats_count_error(call->clients, (const char *)reply + 1, len - 1);
     }
 }
 
@@ -190,7 +191,8 @@ static void count_call(struct call *call) {
     if (call->row == NULL) {
         return;
     }
-    struct command_stats *stats = &clients->command_stats[command_ordinal(call->row)];
+    struct command_stats *stats =
+        &clients->command_stats[command_ordinal(clients->commands, call->row)];
     if (call->rejected) {
         stats->rejected++;
         return;

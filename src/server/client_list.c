@@ -25,15 +25,17 @@
 
 static void on_tick(evutil_socket_t fd, short what, void *arg);
 
-enum rd_err clients_new(struct server *server, struct clients **out) {
+enum rd_err clients_new(struct server *server, const struct command_table *commands,
+                        struct clients **out) {
     struct clients *clients = calloc(1, sizeof(*clients));
     if (clients == NULL) {
         return RD_ENOMEM;
     }
     clients->server = server;
+    clients->commands = commands;
     clients->next_id = 1;
     resp_limits_default(&clients->limits);
-    clients->command_stats = calloc(command_total(), sizeof(*clients->command_stats));
+    clients->command_stats = calloc(command_total(commands), sizeof(*clients->command_stats));
     clients->tick = event_new(server->base, -1, EV_PERSIST, on_tick, clients);
     struct timeval interval = {.tv_sec = TICK_SECONDS};
     if (clients->command_stats == NULL || clients->tick == NULL ||
@@ -255,38 +257,4 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
         }
     }
     sample_rates(clients);
-}
-
-/* ---- counters --------------------------------------------------------------------------------------- */
-
-void clients_count_error(struct clients *clients, const char *text, size_t len) {
-    clients->server->counters.errors_replied++;
-    char code[ERROR_CODE_BYTES] = "ERR";
-    size_t code_len = 0;
-    while (code_len < len && text[code_len] != ' ' && text[code_len] != '\r' &&
-           code_len < sizeof(code) - 1) {
-        code_len++;
-    }
-    if (code_len > 0) {
-        memcpy(code, text, code_len);
-        code[code_len] = '\0';
-    }
-    for (size_t i = 0; i < clients->error_count; i++) {
-        if (strcmp(clients->errors[i].code, code) == 0) {
-            clients->errors[i].count++;
-            return;
-        }
-    }
-    if (clients->error_count < ERROR_CODES_MAX) {
-        struct error_stats *stats = &clients->errors[clients->error_count++];
-        memcpy(stats->code, code, sizeof(code));
-        stats->count = 1;
-    }
-}
-
-void clients_reset_stats(struct clients *clients) {
-    clients->server->counters = (struct server_counters){0};
-    memset(clients->command_stats, 0, command_total() * sizeof(*clients->command_stats));
-    clients->error_count = 0;
-    clients->rate_count = 0;
 }

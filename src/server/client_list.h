@@ -13,7 +13,7 @@
 struct buf;
 struct call;
 struct client;
-struct command;
+struct command_table;
 struct event;
 struct server;
 struct topology;
@@ -38,7 +38,8 @@ struct rate_sample {
 };
 
 struct clients {
-    struct server *server; /* borrowed */
+    struct server *server;                /* borrowed */
+    const struct command_table *commands; /* borrowed */
     struct client *first, *last;
     size_t count;
     uint64_t next_id;
@@ -63,9 +64,10 @@ struct clients {
     size_t rate_count;
 };
 
-/* Makes an empty list for `server` (borrowed for its life; its base must exist, config and driver by the first
+/* Makes an empty list for `server`, whose clients may call `commands` (both borrowed for its life; its base must exist, config and driver by the first
  * clients_accept). Error: RD_ENOMEM. Free with clients_free. */
-enum rd_err clients_new(struct server *server, struct clients **out);
+enum rd_err clients_new(struct server *server, const struct command_table *commands,
+                        struct clients **out);
 
 /* Closes all connections, frees and nulls. No reply may come afterwards. */
 void clients_free(struct clients **clients);
@@ -86,11 +88,5 @@ size_t clients_busy(const struct clients *clients);
 
 /* Reads nothing more from anybody; what is in flight is finished and sent. */
 void clients_stop(struct clients *clients);
-
-/* Counts one error reply under its code, the word at the start of `text`. */
-void clients_count_error(struct clients *clients, const char *text, size_t len);
-
-/* Sets all counters to zero (CONFIG RESETSTAT), those of the server struct too. */
-void clients_reset_stats(struct clients *clients);
 
 #endif

@@ -3,25 +3,24 @@
 
 #include "base/text.h"
 #include "server/call.h"
+#include "server/client_list.h"
 #include "server/command_docs.h"
 #include "server/command_table.h"
 #include "server/commands.h"
 
 enum call_progress cmd_command(struct call *call) {
-    size_t count = 0;
-    const struct command *rows = command_table(&count);
+    const struct command_table *table = call->clients->commands;
     struct resp_writer *w = call_reply(call);
-    resp_write_array(w, count);
-    for (size_t i = 0; i < count; i++) {
-        command_write_info(&rows[i], w);
+    resp_write_array(w, table->count);
+    for (size_t i = 0; i < table->count; i++) {
+        command_write_info(&table->rows[i], w);
     }
     return CALL_DONE;
 }
 
 enum call_progress cmd_command_count(struct call *call) {
-    size_t count = 0;
-    command_table(&count);
-    resp_write_int(call_reply(call), (int64_t)count);
+    const struct command_table *table = call->clients->commands;
+    resp_write_int(call_reply(call), (int64_t)table->count);
     return CALL_DONE;
 }
 
@@ -32,7 +31,8 @@ enum call_progress cmd_command_info(struct call *call) {
     struct resp_writer *w = call_reply(call);
     resp_write_array(w, call->argc - 2);
     for (size_t i = 2; i < call->argc; i++) {
-        const struct command *row = command_find_full(call->argv[i].data, call->argv[i].len);
+        const struct command *row =
+            command_find_full(call->clients->commands, call->argv[i].data, call->argv[i].len);
         if (row == NULL) {
             resp_write_null_array(w);
         } else {
@@ -47,14 +47,14 @@ enum call_progress cmd_command_docs(struct call *call) {
     struct resp_deferred map;
     resp_write_open(w, &map);
     if (call->argc == 2) {
-        size_t count = 0;
-        const struct command *rows = command_table(&count);
-        for (size_t i = 0; i < count; i++) {
-            command_write_docs(&rows[i], w);
+        const struct command_table *table = call->clients->commands;
+        for (size_t i = 0; i < table->count; i++) {
+            command_write_docs(&table->rows[i], w);
         }
     }
     for (size_t i = 2; i < call->argc; i++) {
-        const struct command *row = command_find_full(call->argv[i].data, call->argv[i].len);
+        const struct command *row =
+            command_find_full(call->clients->commands, call->argv[i].data, call->argv[i].len);
         if (row != NULL) {
             command_write_docs(row, w);
         }
@@ -98,10 +98,10 @@ enum call_progress cmd_command_list(struct call *call) {
     struct resp_writer *w = call_reply(call);
     struct resp_deferred names;
     resp_write_open(w, &names);
-    size_t count = 0;
-    command_table(&count);
-    for (size_t i = 0; i < (filter.kind == FILTER_NONE ? count : command_total()); i++) {
-        const struct command *row = command_by_ordinal(i);
+    const struct command_table *table = call->clients->commands;
+    for (size_t i = 0; i < (filter.kind == FILTER_NONE ? table->count : command_total(table));
+         i++) {
+        const struct command *row = command_by_ordinal(table, i);
         if (passes(&filter, row)) {
             resp_write_text(w, row->name);
         }
@@ -114,7 +114,7 @@ static enum call_progress getkeys(struct call *call, bool with_flags) {
     const struct resp_slice *argv = call->argv + 2;
     size_t argc = call->argc - 2;
     const struct command *parent = NULL;
-    const struct command *row = command_resolve(argv, argc, &parent);
+    const struct command *row = command_resolve(call->clients->commands, argv, argc, &parent);
     if (row == NULL) {
         return call_error(call, "ERR Invalid command specified");
     }
@@ -149,7 +149,8 @@ enum call_progress cmd_command_getkeysandflags(struct call *call) {
 }
 
 static enum call_progress help(struct call *call, const char *container) {
-    command_write_help(command_find(container, strlen(container)), call_reply(call));
+    command_write_help(command_find(call->clients->commands, container, strlen(container)),
+                       call_reply(call));
     return CALL_DONE;
 }
 

@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "server/call.h"
-#include "server/client_list.h"
+#include "server/client_stats.h"
 #include "server/clock.h"
 #include "server/commands.h"
 #include "server/config.h"
@@ -69,7 +69,8 @@ enum call_progress cmd_shutdown(struct call *call) {
     if (abort) {
         return call_error(call, "ERR No shutdown in progress.");
     }
-    server_stop(call_server(call));
+    struct server *server = call_server(call);
+    server->stop(server);
     call->muted = true; /* the end of the connection is the answer */
     return CALL_DONE;
 }
@@ -130,6 +131,6 @@ enum call_progress cmd_config_set(struct call *call) {
 }
 
 enum call_progress cmd_config_resetstat(struct call *call) {
-    clients_reset_stats(call->clients);
+    client_stats_reset(call->clients);
     return call_ok(call);
 }

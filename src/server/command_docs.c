@@ -233,11 +233,11 @@ static enum rd_err describe(const struct command *row, struct buf *out) {
     return err != RD_OK ? err : buf_printf(out, "`** %s *%s*\n", row->summary, row->complexity);
 }
 
-static enum rd_err describe_group(const char *group, struct buf *out) {
-    size_t count = 0;
-    const struct command *rows = command_table(&count);
+static enum rd_err describe_group(const struct command_table *table, const char *group,
+                                  struct buf *out) {
+    const struct command *rows = table->rows;
     enum rd_err err = RD_OK;
-    for (size_t i = 0; i < count && err == RD_OK; i++) {
+    for (size_t i = 0; i < table->count && err == RD_OK; i++) {
         if (strcmp(rows[i].group, group) != 0) {
             continue;
         }
@@ -249,7 +249,7 @@ static enum rd_err describe_group(const char *group, struct buf *out) {
     return err;
 }
 
-enum rd_err command_markdown(struct buf *out) {
+enum rd_err command_markdown(const struct command_table *table, struct buf *out) {
     static const char *const groups[][2] = {
         {"string", "Strings"},
         {"generic", "Keys"},
@@ -259,11 +259,11 @@ enum rd_err command_markdown(struct buf *out) {
         {"server", "The server"},
     };
     enum rd_err err = buf_printf(out, "# Commands\n\nMade from the command table "
-                                      "(src/server/command_table.c) by tests/lib/print_commands; "
+                                      "(src/server/command_rows.c) by tests/lib/print_commands; "
                                       "do not edit.\n");
     for (size_t i = 0; i < COUNT(groups) && err == RD_OK; i++) {
         err = buf_printf(out, "\n## %s\n\n", groups[i][1]);
-        err = err != RD_OK ? err : describe_group(groups[i][0], out);
+        err = err != RD_OK ? err : describe_group(table, groups[i][0], out);
     }
     return err;
 }

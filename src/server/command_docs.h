@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "resp/writer.h"
-#include "server/command.h"
+#include "server/command_table.h"
 
 /* Writes the entry of one row in COMMAND and COMMAND INFO, with its subcommands. */
 void command_write_info(const struct command *row, struct resp_writer *w);
@@ -22,7 +22,7 @@ void command_write_help(const struct command *container, struct resp_writer *w);
 /* True if the row belongs to the access category `name` ("read", without @, any case). */
 bool command_in_category(const struct command *row, const void *name, size_t len);
 
-/* Appends the whole table as a Markdown document. Error: RD_ENOMEM. */
-enum rd_err command_markdown(struct buf *out);
+/* Appends the whole `table` as a Markdown document. Error: RD_ENOMEM. */
+enum rd_err command_markdown(const struct command_table *table, struct buf *out);
 
 #endif

@@ -102,7 +102,7 @@ void dispatch(struct client *client, const struct resp_slice *argv, size_t argc)
         return;
     }
     const struct command *parent = NULL;
-    call->row = command_resolve(argv, argc, &parent);
+    call->row = command_resolve(client->clients->commands, argv, argc, &parent);
     if (refuse(call, parent)) {
         call_refused(call);
         return;

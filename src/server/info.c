@@ -189,14 +189,16 @@ static enum rd_err info_cpu(struct server *server, struct buf *out) {
 }
 
 static enum rd_err info_commandstats(struct server *server, struct buf *out) {
+    const struct command_table *commands = server->clients->commands;
     enum rd_err err = RD_OK;
-    for (size_t i = 0; i < command_total() && err == RD_OK; i++) {
+    for (size_t i = 0; i < command_total(commands) && err == RD_OK; i++) {
         const struct command_stats *stats = &server->clients->command_stats[i];
         if (stats->calls > 0 || stats->rejected > 0) {
             err = buf_printf(out,
                              "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%"
                              "llu,failed_calls=%llu\r\n",
-                             command_by_ordinal(i)->name, ULL(stats->calls), ULL(stats->usec),
+                             command_by_ordinal(commands, i)->name, ULL(stats->calls),
+                             ULL(stats->usec),
                              stats->calls > 0 ? (double)stats->usec / (double)stats->calls : 0.0,
                              ULL(stats->rejected), ULL(stats->failed));
         }

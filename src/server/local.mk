@@ -22,6 +22,8 @@ src_server_libserver_la_SOURCES += \
 	src/server/call.c src/server/call.h \
 	src/server/client.c src/server/client.h \
 	src/server/client_list.c src/server/client_list.h \
+	src/server/client_state.c \
+	src/server/client_stats.c src/server/client_stats.h \
 	src/server/cmd_client.c \
 	src/server/cmd_cluster.c \
 	src/server/cmd_command.c \
@@ -34,6 +36,7 @@ src_server_libserver_la_SOURCES += \
 	src/server/cmd_string.c \
 	src/server/command.h \
 	src/server/command_docs.c src/server/command_docs.h \
+	src/server/command_rows.c src/server/command_rows.h \
 	src/server/command_syntax.c src/server/command_syntax.h \
 	src/server/command_table.c src/server/command_table.h \
 	src/server/commands.h \

@@ -18,6 +18,7 @@
 #include "net/socket.h"
 #include "server/client_list.h"
 #include "server/clock.h"
+#include "server/command_rows.h"
 #include "server/driver.h"
 #include "server/log.h"
 #include "server/setup.h"
@@ -282,6 +283,7 @@ enum rd_err server_new(struct config **config, const char *executable, struct se
         return RD_ENOMEM;
     }
     server->executable = executable;
+    server->stop = server_stop;
     server->config = *config;
     name_run(server);
     enum rd_err err = make_log(server, *config, reason);
@@ -291,7 +293,7 @@ enum rd_err server_new(struct config **config, const char *executable, struct se
         err = make_loop(server);
     }
     if (err == RD_OK) {
-        err = clients_new(server, &server->clients);
+        err = clients_new(server, command_rows(), &server->clients);
     }
     if (err == RD_OK) {
         err = make_driver(server, *config, reason);

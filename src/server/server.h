@@ -42,6 +42,7 @@ struct server {
     uint64_t started_mono_us;
     uint64_t started_wall_us;
     const char *executable; /* path of the program, for INFO; borrowed for the server's life */
+    void (*stop)(struct server *server); /* server_stop, for SHUTDOWN */
 
     /* The rest belongs to server.c. */
     struct listener *listener; /* for clients; NULL with port 0 */

@@ -6,6 +6,7 @@
 
 #include "resp/reader.h"
 #include "server/command_docs.h"
+#include "server/command_rows.h"
 #include "server/command_syntax.h"
 #include "tests/lib/run.h"
 
@@ -45,8 +46,8 @@ static void check_row(const struct command *row, const char *after) {
 }
 
 START_TEST(rows_keep_their_promises) {
-    size_t count = 0;
-    const struct command *rows = command_table(&count);
+    const struct command *rows = command_rows()->rows;
+    size_t count = command_rows()->count;
     for (size_t i = 0; i < count; i++) {
         check_row(&rows[i], i > 0 ? rows[i - 1].name : NULL);
         for (size_t j = 0; j < rows[i].subcommand_count; j++) {
@@ -62,28 +63,29 @@ START_TEST(rows_keep_their_promises) {
 END_TEST
 
 START_TEST(ordinals_name_every_row_once) {
-    for (size_t i = 0; i < command_total(); i++) {
-        ck_assert_uint_eq(command_ordinal(command_by_ordinal(i)), i);
+    for (size_t i = 0; i < command_total(command_rows()); i++) {
+        ck_assert_uint_eq(command_ordinal(command_rows(), command_by_ordinal(command_rows(), i)),
+                          i);
     }
 }
 END_TEST
 
 START_TEST(finds_every_row_in_any_case) {
-    for (size_t i = 0; i < command_total(); i++) {
-        const struct command *row = command_by_ordinal(i);
+    for (size_t i = 0; i < command_total(command_rows()); i++) {
+        const struct command *row = command_by_ordinal(command_rows(), i);
         char name[64];
         for (size_t j = 0; j <= strlen(row->name); j++) {
             name[j] = j % 2 == 0 ? (char)toupper((unsigned char)row->name[j]) : row->name[j];
         }
-        ck_assert_ptr_eq(command_find_full(name, strlen(name)), row);
-        ck_assert_ptr_null(command_find_full(name, strlen(name) - 1));
+        ck_assert_ptr_eq(command_find_full(command_rows(), name, strlen(name)), row);
+        ck_assert_ptr_null(command_find_full(command_rows(), name, strlen(name) - 1));
     }
     const char *const unknown[] = {
         "",     "g",          "gett",
         "get|", "client|",    "|",
         "zzz",  "client|idx", "a-name-that-is-longer-than-all-names-are"};
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
-        ck_assert_ptr_null(command_find_full(unknown[i], strlen(unknown[i])));
+        ck_assert_ptr_null(command_find_full(command_rows(), unknown[i], strlen(unknown[i])));
     }
 }
 END_TEST
@@ -117,7 +119,7 @@ START_TEST(finds_keys) {
         struct resp_slice argv[8];
         size_t argc = words_to_argv(cases[i].words, argv);
         const struct command *parent = NULL;
-        const struct command *row = command_resolve(argv, argc, &parent);
+        const struct command *row = command_resolve(command_rows(), argv, argc, &parent);
         ck_assert_ptr_nonnull(row);
         ck_assert(command_arity_ok(row, argc));
         struct command_keys keys = command_keys(row, argc);
@@ -129,12 +131,12 @@ START_TEST(finds_keys) {
 END_TEST
 
 START_TEST(checks_arity) {
-    ck_assert(command_arity_ok(command_find("get", 3), 2));
-    ck_assert(!command_arity_ok(command_find("get", 3), 1));
-    ck_assert(!command_arity_ok(command_find("get", 3), 3));
-    ck_assert(command_arity_ok(command_find("set", 3), 3));
-    ck_assert(command_arity_ok(command_find("set", 3), 30));
-    ck_assert(!command_arity_ok(command_find("set", 3), 2));
+    ck_assert(command_arity_ok(command_find(command_rows(), "get", 3), 2));
+    ck_assert(!command_arity_ok(command_find(command_rows(), "get", 3), 1));
+    ck_assert(!command_arity_ok(command_find(command_rows(), "get", 3), 3));
+    ck_assert(command_arity_ok(command_find(command_rows(), "set", 3), 3));
+    ck_assert(command_arity_ok(command_find(command_rows(), "set", 3), 30));
+    ck_assert(!command_arity_ok(command_find(command_rows(), "set", 3), 2));
 }
 END_TEST
 
@@ -211,8 +213,8 @@ END_TEST
 START_TEST(info_and_docs_are_well_formed) {
     struct resp_reader_limits limits;
     resp_reader_limits_default(&limits);
-    for (size_t i = 0; i < 2 * command_total(); i++) {
-        const struct command *row = command_by_ordinal(i / 2);
+    for (size_t i = 0; i < 2 * command_total(command_rows()); i++) {
+        const struct command *row = command_by_ordinal(command_rows(), i / 2);
         struct buf out = {0};
         struct resp_writer w;
         resp_writer_init(&w, &out, i % 2 == 0 ? 2 : 3);
@@ -242,11 +244,11 @@ START_TEST(info_and_docs_are_well_formed) {
 END_TEST
 
 START_TEST(categories_follow_flags) {
-    ck_assert(command_in_category(command_find("get", 3), "READ", 4));
-    ck_assert(!command_in_category(command_find("get", 3), "write", 5));
-    ck_assert(command_in_category(command_find("shutdown", 8), "dangerous", 9));
-    ck_assert(command_in_category(command_find("set", 3), "slow", 4));
-    ck_assert(!command_in_category(command_find("set", 3), "nonsense", 8));
+    ck_assert(command_in_category(command_find(command_rows(), "get", 3), "READ", 4));
+    ck_assert(!command_in_category(command_find(command_rows(), "get", 3), "write", 5));
+    ck_assert(command_in_category(command_find(command_rows(), "shutdown", 8), "dangerous", 9));
+    ck_assert(command_in_category(command_find(command_rows(), "set", 3), "slow", 4));
+    ck_assert(!command_in_category(command_find(command_rows(), "set", 3), "nonsense", 8));
 }
 END_TEST
 

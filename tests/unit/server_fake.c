@@ -13,6 +13,7 @@
 
 #include "replication/node.h"
 #include "server/clock.h"
+#include "server/command_rows.h"
 #include "server/driver.h"
 #include "server/log.h"
 #include "store/store.h"
@@ -30,6 +31,12 @@ static const uint8_t seal_key[CONTEXT_KEY_BYTES] = "fake seal key 1";
 
 /* ---- the server ------------------------------------------------------------------------------------- */
 
+static void stop(struct server *server) {
+    struct fake *fake = ((struct node *)server->driver)->driver.fake;
+    fake->stopped = true;
+    clients_stop(server->clients);
+}
+
 struct fake *fake_new(uint64_t seed) {
     struct fake *fake = calloc(1, sizeof(*fake));
     ck_assert_ptr_nonnull(fake);
@@ -45,13 +52,14 @@ struct fake *fake_new(uint64_t seed) {
     ck_assert_ptr_nonnull(node);
     node->driver.fake = fake;
     server->driver = &node->driver;
+    server->stop = stop;
     server->executable = "/usr/bin/redynamo-server";
     fake->n = 3;
     fake->r = fake->w = 2;
     fake->member_count = 1;
     fake->members[0] = (struct fake_member){.id = 1, .port = 6379, .status = MEMBER_MEMBER};
     fake->partitions = 16;
-    ck_assert_int_eq(clients_new(server, &server->clients), RD_OK);
+    ck_assert_int_eq(clients_new(server, command_rows(), &server->clients), RD_OK);
     return fake;
 }
 
@@ -334,12 +342,6 @@ void store_stats(const struct store *store, struct store_stats *out) {
 uint64_t store_live_count(const struct store *store, uint16_t first_slot, uint16_t last_slot) {
     (void)store;
     return (uint64_t)(last_slot - first_slot) + 1;
-}
-
-void server_stop(struct server *server) {
-    struct fake *fake = ((struct node *)server->driver)->driver.fake;
-    fake->stopped = true;
-    clients_stop(server->clients);
 }
 
 static const struct fake *fake_of(const struct node *node) {
