@@ -1,7 +1,25 @@
-/* The main of a test program. */
+/* The main of a test program; and cheap assertions.
+ *
+ * Every ck_assert that holds sends its place to the parent process, which is what "after this point" means
+ * in the report of a crash. That costs more than what is tested in a loop of a million, so after many
+ * only some are sent on. A failing assertion always tells its own place.
+ */
 #include "tests/lib/run.h"
 
 #include <stdlib.h>
+
+#define SENT_AT_FIRST 5000
+#define THEN_ONE_OF 1000
+
+void __real__mark_point(const char *file, int line);
+void __wrap__mark_point(const char *file, int line);
+
+void __wrap__mark_point(const char *file, int line) {
+    static unsigned long marks;
+    if (++marks < SENT_AT_FIRST || marks % THEN_ONE_OF == 0) {
+        __real__mark_point(file, line);
+    }
+}
 
 int test_run(Suite *suite) {
     SRunner *runner = srunner_create(suite);
