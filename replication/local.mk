@@ -127,3 +127,13 @@ tests_fuzz_fuzz_object_LDFLAGS = $(FUZZ_LDFLAGS)
 EXTRA_PROGRAMS += tests/fuzz/fuzz_context
 tests_fuzz_fuzz_context_LDADD = $(UP_TO_REPLICATION)
 tests_fuzz_fuzz_context_LDFLAGS = $(FUZZ_LDFLAGS)
+
+# Tests of protocols drive one node on a bench.
+NODE_RIG = \
+	tests/lib/node_rig.c tests/lib/node_rig.h \
+	tests/lib/node_rig_words.c tests/lib/node_rig_words.h \
+	tests/unit/object_text.c tests/unit/object_text.h
+
+check_PROGRAMS += tests/unit/check_op_write
+tests_unit_check_op_write_SOURCES = tests/unit/check_op_write.c $(NODE_RIG)
+tests_unit_check_op_write_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

@@ -120,13 +120,14 @@ static enum rd_err apply(struct coordinator *co, struct request *request, struct
             request->write.existed = true;
         return object_remove(next, context, stamp, NULL);
     }
+    uint32_t before = next->count;
     *dot = actors_next(&core->actors, &core->prng, &next->version);
     enum rd_err err = object_write(next, context, dot, stamp, order->value, order->expires_ms);
     if (err == RD_OK && core->conf.conflict_resolution == CONFLICT_LAST_WRITE_WINS)
         object_keep_newest(next);
     if (err != RD_OK || request->write.round > 1)
         return err;
-    if (next->count > core->conf.max_siblings && order->with_context)
+    if (next->count > core->conf.max_siblings && next->count >= before && order->with_context)
         return RD_ETOOMANYSIBLINGS;
     return object_bytes(next) > core->conf.max_object_bytes ? RD_ETOOLARGE : RD_OK;
 }
@@ -296,7 +297,8 @@ static void go_on(struct coordinator *co, struct request *request, enum quorum_v
     if (verdict == QUORUM_LOST) {
         fail_unknown(co, request);
     } else if (verdict == QUORUM_MET && op->stored) {
-        if (op->round > 1 || object_is_empty(&op->seen) || RD_PLANTED(co->core, NO_SECOND_ROUND)) {
+        if (op->round > 1 || !is_blind(request) || object_is_empty(&op->seen) ||
+            RD_PLANTED(co->core, NO_SECOND_ROUND)) {
             reply(co, request);
             return;
         }
@@ -309,8 +311,8 @@ void op_write_answer(struct coordinator *co, struct request *request,
                      const struct write_answer *answer) {
     struct op_write *op = &request->write;
     struct write_home *home = find_home(op, answer->member);
-    bool current = answer->round == op->round && home != NULL && home->asked && !home->answered &&
-                   (op->state == WRITE_WRITING || op->state == WRITE_RELOADING);
+    bool current = op->round > 0 && answer->round == op->round && home != NULL && home->asked &&
+                   !home->answered && (op->state == WRITE_WRITING || op->state == WRITE_RELOADING);
     if (!current) {
         co->core->stats.late_answers++;
         return;
