@@ -96,8 +96,7 @@ static enum call_progress list_ids(struct call *call, size_t first) {
     enum rd_err err = RD_OK;
     for (size_t i = first; i < call->argc && err == RD_OK; i++) {
         int64_t id = 0;
-        if (text_i64((const char *)call->argv[i].data, call->argv[i].len, &id) != RD_OK ||
-            id <= 0) {
+        if (text_i64((const char *)call->argv[i].data, call->argv[i].len, &id) != RD_OK) {
             buf_free(&lines);
             return call_error(call, "ERR Invalid client ID");
         }

@@ -34,7 +34,7 @@ enum call_progress cmd_command_info(struct call *call) {
         const struct command *row =
             command_find_full(call->clients->commands, call->argv[i].data, call->argv[i].len);
         if (row == NULL) {
-            resp_write_null_array(w);
+            resp_write_null(w);
         } else {
             command_write_info(row, w);
         }

@@ -51,18 +51,14 @@ bool command_in_category(const struct command *row, const void *name, size_t len
     return false;
 }
 
-/* Writes the words of `text`, separated by spaces; `simple`: as simple strings. */
-static void write_words(const char *text, bool simple, bool as_set, struct resp_writer *w) {
+/* Writes the words of `text`, separated by spaces, as a set; `simple`: as simple strings. */
+static void write_words(const char *text, bool simple, struct resp_writer *w) {
     size_t count = 0;
     for (const char *at = text; at != NULL && *at != '\0';
          at = strchr(at, ' ') == NULL ? NULL : strchr(at, ' ') + 1) {
         count++;
     }
-    if (as_set) {
-        resp_write_set(w, count);
-    } else {
-        resp_write_array(w, count);
-    }
+    resp_write_set(w, count);
     const char *at = text;
     for (size_t i = 0; i < count; i++) {
         char word[64];
@@ -104,11 +100,11 @@ static void write_categories(const struct command *row, struct resp_writer *w) {
 
 void command_write_key_flags(const struct command *row, struct resp_writer *w) {
     assert(row->key_flags != NULL);
-    write_words(row->key_flags, true, true, w);
+    write_words(row->key_flags, true, w);
 }
 
 static void write_key_specs(const struct command *row, struct resp_writer *w) {
-    resp_write_array(w, row->first_key != 0);
+    resp_write_set(w, row->first_key != 0);
     if (row->first_key == 0) {
         return;
     }
@@ -146,9 +142,9 @@ void command_write_info(const struct command *row, struct resp_writer *w) {
     resp_write_int(w, row->last_key);
     resp_write_int(w, row->key_step);
     write_categories(row, w);
-    write_words(row->tips, false, false, w);
+    write_words(row->tips, false, w);
     write_key_specs(row, w);
-    resp_write_array(w, row->subcommand_count);
+    resp_write_set(w, row->subcommand_count);
     for (size_t i = 0; i < row->subcommand_count; i++) {
         command_write_info(&row->subcommands[i], w);
     }

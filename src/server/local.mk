@@ -69,6 +69,10 @@ tests_unit_check_clients_SOURCES = tests/unit/check_clients.c $(SERVER_FAKE)
 tests_unit_check_clients_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
 
 SERVER_FAKE = tests/unit/server_fake.c tests/unit/server_fake.h
+
+dist_check_SCRIPTS += redis-tests/compare_with_redis.py
+TESTS += redis-tests/compare_with_redis.py
+
 # The client side alone: the fake stands in for driver, node and store.
 CLIENT_SIDE = src/server/libserver.la $(UP_TO_REPLICATION) $(LIBEVENT_LIBS)
 

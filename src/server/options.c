@@ -12,11 +12,13 @@ bool expiry_parse(const struct call *call, size_t *at, struct expiry_option *out
         bool seconds, relative;
     } options[] = {
         {"ex", true, true}, {"px", false, true}, {"exat", true, false}, {"pxat", false, false}};
-    if (out->at != 0 || *at + 1 >= call->argc) {
+    if (*at + 1 >= call->argc) {
         return false;
     }
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-        if (call_arg_is(call, *at, options[i].word)) {
+        bool other = out->at != 0 &&
+                     (out->seconds != options[i].seconds || out->relative != options[i].relative);
+        if (!other && call_arg_is(call, *at, options[i].word)) {
             *at += 1;
             *out = (struct expiry_option){*at, options[i].seconds, options[i].relative};
             return true;

@@ -15,7 +15,7 @@ struct expiry_option {
 };
 
 /* If argument `*at` is one of these options, takes it with its time and moves *at to the last argument taken. Returns
- * false if it is none of them, has no time, or a second one. */
+ * false if it is none of them, has no time, or comes behind another of them (the same one again is taken, as in Redis). */
 bool expiry_parse(const struct call *call, size_t *at, struct expiry_option *out);
 
 /* Computes the absolute wall milliseconds, 0 without an option. On a wrong time writes Redis's error and returns false. */
