@@ -35,12 +35,8 @@ static void order_free(struct write_order *order) {
 }
 
 static void request_free(struct request *request) {
-    if (request->kind == REQUEST_READ)
-        op_read_free(&request->read);
-    if (request->kind == REQUEST_WRITE)
-        op_write_free(&request->write);
-    if (request->kind == REQUEST_REPORT)
-        op_report_free(&request->report);
+    if (request->release != NULL)
+        request->release(request);
     order_free(&request->order);
     blob_unref(request->key);
     free(request);

@@ -56,6 +56,8 @@ struct request {
     struct request *prev, *next; /* by deadline */
     struct request *hedge_prev, *hedge_next;
     struct write_order order; /* PARKED, WRITE, FORWARD */
+    void (*release)(
+        struct request *request); /* frees what the operation owns; set by it; may be NULL */
     union {
         struct op_read read;
         struct op_write write;

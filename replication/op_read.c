@@ -8,8 +8,8 @@
 /* How long the first R are waited for before the others are asked too: a tenth of request-timeout. */
 #define HEDGE_SHARE 10
 
-void op_read_free(struct op_read *op) {
-    object_free(&op->merged);
+static void release(struct request *request) {
+    object_free(&request->read.merged);
 }
 
 /* Lists the homes in the order in which they are asked: self, prompt ones, the others in reach, those out of reach. */
@@ -67,6 +67,7 @@ static void fail(struct coordinator *co, struct request *request) {
 
 void op_read_start(struct coordinator *co, struct request *request, uint32_t r, bool monotonic) {
     struct op_read *op = &request->read;
+    request->release = release;
     op->monotonic = monotonic;
     rank_homes(co, request, op);
     if (r > op->home_count)

@@ -60,7 +60,4 @@ void op_read_hedge(struct coordinator *co, struct request *request);
 /* The deadline has passed: ends the request. */
 void op_read_expired(struct coordinator *co, struct request *request);
 
-/* Frees what the operation owns. */
-void op_read_free(struct op_read *op);
-
 #endif

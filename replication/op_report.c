@@ -5,9 +5,8 @@
 
 #include "replication/coordinator.h"
 
-void op_report_free(struct op_report *op) {
-    client_reply_free(op->reply);
-    op->reply = NULL;
+static void release(struct request *request) {
+    client_reply_free(request->report.reply);
 }
 
 static void finish(struct coordinator *co, struct request *request) {
@@ -35,6 +34,7 @@ static bool ask(struct coordinator *co, struct request *request, uint16_t member
 
 void op_report_start(struct coordinator *co, struct request *request) {
     struct op_report *op = &request->report;
+    request->release = release;
     op->count = (uint8_t)coordinator_homes(co, request, op->members);
     op->reply = coordinator_reply_new(RD_OK);
     if (op->reply != NULL)

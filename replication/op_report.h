@@ -25,7 +25,4 @@ void op_report_lost(struct coordinator *co, struct request *request, uint16_t me
 /* The deadline has passed: replies with what came. */
 void op_report_expired(struct coordinator *co, struct request *request);
 
-/* Frees what the operation owns. */
-void op_report_free(struct op_report *op);
-
 #endif

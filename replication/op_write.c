@@ -5,9 +5,9 @@
 
 #include "replication/coordinator.h"
 
-void op_write_free(struct op_write *op) {
-    object_free(&op->seen);
-    buf_free(&op->context);
+static void release(struct request *request) {
+    object_free(&request->write.seen);
+    buf_free(&request->write.context);
 }
 
 static bool is_blind(const struct request *request) {
@@ -33,6 +33,7 @@ static void load(struct coordinator *co, struct request *request, enum write_sta
 void op_write_start(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
     uint16_t homes[PREFLIST_MAX_N];
+    request->release = release;
     op->home_count = (uint8_t)coordinator_homes(co, request, homes);
     uint32_t reachable = 0, w = request->order.w;
     for (uint8_t i = 0; i < op->home_count; i++) {

@@ -75,7 +75,4 @@ void op_write_lost(struct coordinator *co, struct request *request, uint16_t mem
 /* The deadline has passed: ends the request. */
 void op_write_expired(struct coordinator *co, struct request *request);
 
-/* Frees what the operation owns. */
-void op_write_free(struct op_write *op);
-
 #endif
