@@ -78,6 +78,7 @@ tests_unit_check_varint_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_varint_LDFLAGS = $(OOM_LDFLAGS)
 
 check_PROGRAMS += tests/unit/check_version
+tests_unit_check_version_SOURCES = tests/unit/check_version.c tests/unit/must.h
 tests_unit_check_version_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_version_LDFLAGS = $(OOM_LDFLAGS)
 

@@ -3,6 +3,7 @@
 
 #include "base/prng.h"
 #include "tests/lib/run.h"
+#include "tests/unit/must.h"
 
 #define MS(ms) ((uint64_t)(ms) << 16)
 
@@ -27,7 +28,7 @@ START_TEST(knows_these_steps) {
     struct hlc hlc = {.last = cases[_i].last};
     uint64_t stamp = hlc_next(&hlc, cases[_i].wall_us);
     ck_assert_msg(stamp == cases[_i].next, "%s", cases[_i].why);
-    ck_assert_uint_eq(hlc.last, stamp);
+    MUST(hlc.last == stamp);
     hlc_check(&hlc);
 }
 END_TEST
@@ -57,9 +58,9 @@ START_TEST(only_grows_whatever_the_wall_does) {
             break;
         }
         uint64_t stamp = hlc_next(&hlc, wall_us);
-        ck_assert_uint_gt(stamp, highest);
-        ck_assert_uint_ge(hlc_wall_ms(stamp), wall_us / 1000);
-        ck_assert_uint_le(stamp, HLC_MAX_STAMP);
+        MUST(stamp > highest);
+        MUST(hlc_wall_ms(stamp) >= wall_us / 1000);
+        MUST(stamp <= HLC_MAX_STAMP);
         highest = stamp;
         hlc_check(&hlc);
     }
@@ -69,12 +70,12 @@ END_TEST
 START_TEST(forgets_nothing_it_has_seen) {
     struct hlc hlc = {.last = MS(10)};
     hlc_seen(&hlc, MS(9));
-    ck_assert_uint_eq(hlc.last, MS(10));
+    MUST(hlc.last == MS(10));
     hlc_seen(&hlc, MS(12) + 3);
-    ck_assert_uint_eq(hlc.last, MS(12) + 3);
-    ck_assert_uint_eq(hlc_wall_ms(hlc.last), 12);
+    MUST(hlc.last == MS(12) + 3);
+    MUST(hlc_wall_ms(hlc.last) == 12);
     hlc_seen(&hlc, HLC_MAX_STAMP);
-    ck_assert_uint_eq(hlc_next(&hlc, 0), HLC_MAX_STAMP);
+    MUST(hlc_next(&hlc, 0) == HLC_MAX_STAMP);
 }
 END_TEST
 

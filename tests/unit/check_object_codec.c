@@ -7,6 +7,7 @@
 #include "replication/hlc.h"
 #include "tests/lib/oom.h"
 #include "tests/lib/run.h"
+#include "tests/unit/must.h"
 #include "tests/unit/object_text.h"
 
 #include <stdlib.h>
@@ -32,29 +33,29 @@ static const char *const examples[] = {
 
 static struct buf encode(const struct object *object) {
     struct buf buf = {0};
-    ck_assert_int_eq(object_encode(object, &buf), RD_OK);
+    MUST(object_encode(object, &buf) == RD_OK);
     return buf;
 }
 
 START_TEST(comes_back_the_same) {
     struct object object = object_of(examples[_i]);
     struct buf buf = {0};
-    ck_assert_int_eq(buf_append(&buf, "before", 6), RD_OK); /* encoding appends */
-    ck_assert_int_eq(object_encode(&object, &buf), RD_OK);
-    ck_assert_mem_eq(buf_data(&buf), "before", 6);
+    MUST(buf_append(&buf, "before", 6) == RD_OK); /* encoding appends */
+    MUST(object_encode(&object, &buf) == RD_OK);
+    MUST(memcmp(buf_data(&buf), "before", 6) == 0);
     buf_consume(&buf, 6);
 
     struct object back;
-    ck_assert_int_eq(object_decode(buf_data(&buf), buf_len(&buf), &back), RD_OK);
+    MUST(object_decode(buf_data(&buf), buf_len(&buf), &back) == RD_OK);
     object_check(&back);
     char one[OBJECT_TEXT_BYTES];
     char two[OBJECT_TEXT_BYTES];
     ck_assert_str_eq(object_text(&back, one), object_text(&object, two));
-    ck_assert(object_equal(&back, &object));
-    ck_assert_uint_eq(object_digest(&back), object_digest(&object));
+    MUST(object_equal(&back, &object));
+    MUST(object_digest(&back) == object_digest(&object));
     struct buf again = encode(&back);
-    ck_assert_uint_eq(buf_len(&again), buf_len(&buf));
-    ck_assert_mem_eq(buf_data(&again), buf_data(&buf), buf_len(&buf));
+    MUST(buf_len(&again) == buf_len(&buf));
+    MUST(memcmp(buf_data(&again), buf_data(&buf), buf_len(&buf)) == 0);
     buf_free(&again);
     buf_free(&buf);
     object_free(&back);
@@ -69,13 +70,13 @@ START_TEST(carries_values_of_any_bytes_and_length) {
     blob_unref(object.siblings[0].value);
     static const size_t lengths[] = {0, 1, 127, 128, 16383, 16384, 1 << 20};
     size_t len = lengths[_i];
-    ck_assert_int_eq(blob_alloc(len, &object.siblings[0].value), RD_OK);
+    MUST(blob_alloc(len, &object.siblings[0].value) == RD_OK);
     prng_fill(&prng, object.siblings[0].value->bytes, len);
     struct buf buf = encode(&object);
     struct object back;
-    ck_assert_int_eq(object_decode(buf_data(&buf), buf_len(&buf), &back), RD_OK);
-    ck_assert_uint_eq(back.siblings[0].value->len, len);
-    ck_assert(memcmp(back.siblings[0].value->bytes, object.siblings[0].value->bytes, len) == 0);
+    MUST(object_decode(buf_data(&buf), buf_len(&buf), &back) == RD_OK);
+    MUST(back.siblings[0].value->len == len);
+    MUST(memcmp(back.siblings[0].value->bytes, object.siblings[0].value->bytes, len) == 0);
     buf_free(&buf);
     object_free(&back);
     object_free(&object);
@@ -87,7 +88,7 @@ START_TEST(keeps_its_format) {
     struct object object = object_of("A3 B.7:300 | A3@258=xy/1000 B.7:2@1 | deleted 9");
     struct buf buf = encode(&object);
     char hex[400];
-    ck_assert_uint_lt(2 * buf_len(&buf), sizeof hex);
+    MUST(2 * buf_len(&buf) < sizeof hex);
     text_hex(buf_data(&buf), buf_len(&buf), hex);
     hex[2 * (buf_len(&buf) - CHECKSUM_BYTES)] = 0;
     ck_assert_str_eq(hex, "01" /* format */
@@ -111,7 +112,7 @@ START_TEST(keeps_its_format) {
                           "0000000000000001" /* B.7:2 at 1 */
                           "00"
                           "00");
-    ck_assert_uint_eq(object_digest(&object), UINT64_C(12375573607731964873));
+    MUST(object_digest(&object) == UINT64_C(12375573607731964873));
     buf_free(&buf);
     object_free(&object);
 }
@@ -126,8 +127,8 @@ static void must_refuse(const uint8_t *bytes, size_t len, enum rd_err wanted) {
     memcpy(exact, bytes, len);
     enum rd_err err = object_decode(exact, len, &object);
     free(exact);
-    ck_assert_int_eq(err, wanted);
-    ck_assert_uint_eq(object.deleted_stamp, 77);
+    MUST(err == wanted);
+    MUST(object.deleted_stamp == 77);
 }
 
 START_TEST(refuses_every_truncation) {
@@ -136,7 +137,7 @@ START_TEST(refuses_every_truncation) {
     for (size_t len = 0; len < buf_len(&buf); len++) {
         must_refuse(buf_data(&buf), len, RD_ECORRUPT);
     }
-    ck_assert_int_eq(buf_append(&buf, "", 1), RD_OK);
+    MUST(buf_append(&buf, "", 1) == RD_OK);
     must_refuse(buf_data(&buf), buf_len(&buf), RD_ECORRUPT);
     buf_free(&buf);
     object_free(&object);
@@ -166,7 +167,7 @@ static void seal(struct buf *buf) {
     uint64_t sum = hash_xxh64(buf_data(buf), buf_len(buf), 0);
     for (unsigned i = 0; i < 8; i++) {
         uint8_t byte = (uint8_t)(sum >> (56 - 8 * i));
-        ck_assert_int_eq(buf_append(buf, &byte, 1), RD_OK);
+        MUST(buf_append(buf, &byte, 1) == RD_OK);
     }
 }
 
@@ -280,9 +281,9 @@ static const struct {
 START_TEST(refuses_forged_bytes) {
     uint8_t bytes[100];
     size_t len = strlen(forged[_i].hex) / 2;
-    ck_assert_int_eq(text_unhex(forged[_i].hex, 2 * len, bytes, len), RD_OK);
+    MUST(text_unhex(forged[_i].hex, 2 * len, bytes, len) == RD_OK);
     struct buf buf = {0};
-    ck_assert_int_eq(buf_append(&buf, bytes, len), RD_OK);
+    MUST(buf_append(&buf, bytes, len) == RD_OK);
     seal(&buf);
     struct object object;
     enum rd_err err = object_decode(buf_data(&buf), buf_len(&buf), &object);
@@ -296,7 +297,7 @@ START_TEST(refuses_one_double_dot_among_many) {
     struct object object = object_of(many);
     object.siblings[20].dot = object.siblings[0].dot;
     struct buf buf = {0};
-    ck_assert_int_eq(object_encode(&object, &buf), RD_OK);
+    MUST(object_encode(&object, &buf) == RD_OK);
     must_refuse(buf_data(&buf), buf_len(&buf), RD_EPROTO);
     buf_free(&buf);
     object_free(&object);
@@ -313,7 +314,7 @@ START_TEST(accepts_only_what_it_would_write) {
         struct buf buf = encode(&object);
         size_t body = buf_len(&buf) - CHECKSUM_BYTES;
         struct buf changed = {0};
-        ck_assert_int_eq(buf_append(&changed, buf_data(&buf), body), RD_OK);
+        MUST(buf_append(&changed, buf_data(&buf), body) == RD_OK);
         for (uint64_t flips = 1 + prng_below(&prng, 2); flips > 0; flips--) {
             changed.base[prng_below(&prng, body)] ^= (uint8_t)(1U << prng_below(&prng, 8));
         }
@@ -323,8 +324,8 @@ START_TEST(accepts_only_what_it_would_write) {
             accepted++;
             object_check(&back);
             struct buf again = encode(&back);
-            ck_assert_uint_eq(buf_len(&again), buf_len(&changed));
-            ck_assert_mem_eq(buf_data(&again), buf_data(&changed), buf_len(&again));
+            MUST(buf_len(&again) == buf_len(&changed));
+            MUST(memcmp(buf_data(&again), buf_data(&changed), buf_len(&again)) == 0);
             buf_free(&again);
             object_free(&back);
         }
@@ -332,7 +333,7 @@ START_TEST(accepts_only_what_it_would_write) {
         buf_free(&changed);
         object_free(&object);
     }
-    ck_assert_int_gt(accepted, 0);
+    MUST(accepted > 0);
 }
 END_TEST
 
@@ -359,14 +360,14 @@ START_TEST(digests_all_but_the_values) {
     for (size_t i = 0; i < count; i++) {
         struct object object = object_of(different[i]);
         digests[i] = object_digest(&object);
-        ck_assert_int_eq(digests[i] == 0, object_is_empty(&object));
+        MUST((digests[i] == 0) == object_is_empty(&object));
         for (size_t j = 0; j < i; j++) {
-            ck_assert_uint_ne(digests[i], digests[j]);
+            MUST(digests[i] != digests[j]);
         }
         object_free(&object);
     }
     struct object one = object_of("A1 | A1@1=value");
-    ck_assert_uint_eq(object_digest(&one), digests[6]);
+    MUST(object_digest(&one) == digests[6]);
     object_free(&one);
 }
 END_TEST
@@ -377,10 +378,10 @@ START_TEST(digests_long_objects_to_the_end) {
     uint64_t before = object_digest(&object);
     for (uint32_t i = 0; i < object.count; i++) {
         object.siblings[i].expires_ms ^= 1;
-        ck_assert_uint_ne(object_digest(&object), before);
+        MUST(object_digest(&object) != before);
         object.siblings[i].expires_ms ^= 1;
     }
-    ck_assert_uint_eq(object_digest(&object), before);
+    MUST(object_digest(&object) == before);
     object_free(&object);
 }
 END_TEST
@@ -395,13 +396,13 @@ START_TEST(decodes_nothing_when_memory_runs_out) {
         oom_fail_at(nth);
         enum rd_err err = object_decode(buf_data(&buf), buf_len(&buf), &back);
         if (!oom_stop()) {
-            ck_assert_int_eq(err, RD_OK);
-            ck_assert(object_equal(&back, &object));
+            MUST(err == RD_OK);
+            MUST(object_equal(&back, &object));
             object_free(&back);
             break;
         }
-        ck_assert_int_eq(err, RD_ENOMEM);
-        ck_assert_uint_eq(back.deleted_stamp, 77);
+        MUST(err == RD_ENOMEM);
+        MUST(back.deleted_stamp == 77);
     }
     buf_free(&buf);
     object_free(&object);

@@ -1,21 +1,14 @@
 /* replication/object against a naive oracle: random histories of writes, deletions, reads and
- * merges among replicas. The oracle knows no vectors: each replica, context and message is a set of
- * writes known and a set of writes dropped. */
+ * merges among replicas. The oracle knows no vectors: each replica, context and message is a set
+ * of writes known and a set of writes dropped. */
 #include "replication/object.h"
 
 #include "base/prng.h"
 #include "replication/hlc.h"
 #include "tests/lib/run.h"
+#include "tests/unit/must.h"
 
 #include <string.h>
-
-/* Check writes a message for each of its own assertions, which is too slow for millions of them. */
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            ck_abort_msg("%s", #condition);                                                        \
-        }                                                                                          \
-    } while (0)
 
 #define REPLICAS 4
 #define CLIENTS 3

@@ -3,6 +3,7 @@
 
 #include "base/prng.h"
 #include "tests/lib/run.h"
+#include "tests/unit/must.h"
 
 #include <string.h>
 
@@ -28,7 +29,7 @@ START_TEST(tells_these_stories) {
     for (const char *at = stories[_i].story; *at != 0; at++) {
         if (*at == 'e') {
             uint32_t before = quorum.expected;
-            ck_assert_uint_eq(quorum_expect(&quorum), before);
+            MUST(quorum_expect(&quorum) == before);
         } else if (*at >= 'A') {
             quorum_add(&quorum, (uint32_t)(*at - 'A'), false);
         } else {
@@ -54,14 +55,14 @@ START_TEST(agrees_with_plain_counting) {
         for (int step = 0; step < 200; step++) {
             if (asked < QUORUM_MAX_NODES && (asked == 0 || prng_chance(&prng, 1, 4))) {
                 answers[asked] = -1;
-                ck_assert_uint_eq(quorum_expect(&quorum), asked);
+                MUST(quorum_expect(&quorum) == asked);
                 asked++;
             } else {
                 uint32_t which = (uint32_t)prng_below(&prng, asked);
                 bool good = prng_chance(&prng, 1, 3);
-                ck_assert_int_eq(quorum_has(&quorum, which), answers[which] >= 0);
+                MUST(quorum_has(&quorum, which) == (answers[which] >= 0));
                 answers[which] = answers[which] < 0 ? good : answers[which];
-                ck_assert_int_eq(quorum_add(&quorum, which, good), quorum_verdict(&quorum));
+                MUST(quorum_add(&quorum, which, good) == quorum_verdict(&quorum));
             }
             uint32_t good = 0;
             uint32_t bad = 0;
@@ -72,8 +73,8 @@ START_TEST(agrees_with_plain_counting) {
             enum quorum_verdict wanted = good >= needed         ? QUORUM_MET
                                          : asked - bad < needed ? QUORUM_LOST
                                                                 : QUORUM_OPEN;
-            ck_assert_int_eq(quorum_verdict(&quorum), wanted);
-            ck_assert(!met || wanted == QUORUM_MET);
+            MUST(quorum_verdict(&quorum) == wanted);
+            MUST(!met || wanted == QUORUM_MET);
             met = wanted == QUORUM_MET;
             quorum_check(&quorum);
         }
@@ -88,7 +89,7 @@ START_TEST(counts_as_many_as_it_may_ask) {
         quorum_expect(&quorum);
     }
     for (uint32_t i = QUORUM_MAX_NODES; i-- > 0;) {
-        ck_assert_int_eq(quorum_add(&quorum, i, true), i == 0 ? QUORUM_MET : QUORUM_OPEN);
+        MUST(quorum_add(&quorum, i, true) == (i == 0 ? QUORUM_MET : QUORUM_OPEN));
     }
 }
 END_TEST

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/prng.h"
 #include "tests/lib/run.h"
+#include "tests/unit/must.h"
 
 #include <string.h>
 
@@ -12,12 +13,12 @@ static uint16_t slot(const char *key) {
 }
 
 START_TEST(gives_the_slots_of_redis_cluster) {
-    ck_assert_uint_eq(hash_crc16("123456789", 9), 0x31c3);
-    ck_assert_uint_eq(slot("123456789"), 0x31c3);
-    ck_assert_uint_eq(slot("foo"), 12182);
-    ck_assert_uint_eq(slot("bar"), 5061);
-    ck_assert_uint_eq(slot("hello"), 866);
-    ck_assert_uint_eq(slot(""), 0);
+    MUST(hash_crc16("123456789", 9) == 0x31c3);
+    MUST(slot("123456789") == 0x31c3);
+    MUST(slot("foo") == 12182);
+    MUST(slot("bar") == 5061);
+    MUST(slot("hello") == 866);
+    MUST(slot("") == 0);
 }
 END_TEST
 
@@ -61,8 +62,8 @@ END_TEST
 
 START_TEST(takes_the_top_bits_of_md5) {
     /* MD5("") = d41d8cd9..., MD5("abc") = 90015098...: 0xd41d >> 2, 0x9001 >> 2 */
-    ck_assert_uint_eq(slot_of_key(PARTITIONER_MD5, NULL, 0), 0xd41d >> 2);
-    ck_assert_uint_eq(slot_of_key(PARTITIONER_MD5, "abc", 3), 0x9001 >> 2);
+    MUST(slot_of_key(PARTITIONER_MD5, NULL, 0) == 0xd41d >> 2);
+    MUST(slot_of_key(PARTITIONER_MD5, "abc", 3) == 0x9001 >> 2);
 }
 END_TEST
 
@@ -76,11 +77,10 @@ START_TEST(takes_any_bytes) {
             static const char alphabet[] = "{}ab\0";
             key[i] = (uint8_t)alphabet[prng_below(&prng, 5)];
         }
-        ck_assert_uint_lt(slot_of_key(PARTITIONER_CRC16, key, len), SLOT_COUNT);
-        ck_assert_uint_lt(slot_of_key(PARTITIONER_MD5, key, len), SLOT_COUNT);
+        MUST(slot_of_key(PARTITIONER_CRC16, key, len) < SLOT_COUNT);
+        MUST(slot_of_key(PARTITIONER_MD5, key, len) < SLOT_COUNT);
     }
-    ck_assert_uint_ne(slot_of_key(PARTITIONER_CRC16, "a\0b", 3),
-                      slot_of_key(PARTITIONER_CRC16, "a\0c", 3));
+    MUST(slot_of_key(PARTITIONER_CRC16, "a\0b", 3) != slot_of_key(PARTITIONER_CRC16, "a\0c", 3));
 }
 END_TEST
 
@@ -89,11 +89,11 @@ START_TEST(partitions_tile_the_slots) {
     uint32_t run = SLOT_COUNT / partitions;
     for (uint32_t s = 0; s < SLOT_COUNT; s++) {
         uint16_t partition = slot_partition((uint16_t)s, partitions);
-        ck_assert_uint_eq(partition, s / run);
-        ck_assert_uint_le(slot_first(partition, partitions), s);
-        ck_assert_uint_eq(slot_first(partition, partitions) == s, s % run == 0);
+        MUST(partition == s / run);
+        MUST(slot_first(partition, partitions) <= s);
+        MUST((slot_first(partition, partitions) == s) == (s % run == 0));
     }
-    ck_assert_uint_eq(slot_partition(SLOT_COUNT - 1, partitions), partitions - 1);
+    MUST(slot_partition(SLOT_COUNT - 1, partitions) == partitions - 1);
 }
 END_TEST
 

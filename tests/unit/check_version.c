@@ -6,6 +6,7 @@
 #include "replication/varint.h"
 #include "tests/lib/oom.h"
 #include "tests/lib/run.h"
+#include "tests/unit/must.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,18 +47,18 @@ static void must_match(const struct version *version, const struct dots *dots) {
         uint64_t highest = 0;
         for (uint64_t c = 1; c < COUNTERS; c++) {
             struct dot dot = {actors[i], c};
-            ck_assert_int_eq(version_covers(version, &dot), dots->marked[i][c]);
+            MUST(version_covers(version, &dot) == dots->marked[i][c]);
             highest = dots->marked[i][c] ? c : highest;
         }
-        ck_assert_uint_eq(version_get(version, &actors[i]), highest);
+        MUST(version_get(version, &actors[i]) == highest);
         uint32_t index;
-        ck_assert_int_eq(version_find(version, &actors[i], &index), highest > 0);
+        MUST(version_find(version, &actors[i], &index) == (highest > 0));
         if (highest > 0) {
-            ck_assert_int_eq(actor_compare(&version->entries[index].actor, &actors[i]), 0);
+            MUST(actor_compare(&version->entries[index].actor, &actors[i]) == 0);
         }
         entries += highest > 0;
     }
-    ck_assert_uint_eq(version->count, entries);
+    MUST(version->count == entries);
 }
 
 /* A random vector and its set of dots. */
@@ -68,7 +69,7 @@ static struct version random_version(struct prng *prng, struct dots *dots) {
     for (uint64_t s = 0; s < steps; s++) {
         int actor = (int)prng_below(prng, ACTORS);
         struct dot dot = {actors[actor], 1 + prng_below(prng, COUNTERS - 1)};
-        ck_assert_int_eq(version_advance(&version, &dot), RD_OK);
+        MUST(version_advance(&version, &dot) == RD_OK);
         mark(dots, actor, dot.counter);
         must_match(&version, dots);
     }
@@ -79,14 +80,14 @@ START_TEST(orders_actors_and_dots) {
     for (int a = 0; a < ACTORS; a++) {
         for (int b = 0; b < ACTORS; b++) {
             int order = actor_compare(&actors[a], &actors[b]);
-            ck_assert_int_eq((order > 0) - (order < 0), (a > b) - (a < b));
+            MUST(((order > 0) - (order < 0)) == ((a > b) - (a < b)));
             struct dot high = {actors[a], 9};
             struct dot low = {actors[b], 2};
-            ck_assert_int_eq(dot_compare(&high, &low) > 0, a >= b);
+            MUST((dot_compare(&high, &low) > 0) == (a >= b));
         }
     }
     struct dot dot = {actors[3], 4};
-    ck_assert_int_eq(dot_compare(&dot, &dot), 0);
+    MUST(dot_compare(&dot, &dot) == 0);
 }
 END_TEST
 
@@ -99,15 +100,15 @@ START_TEST(agrees_with_sets_of_dots) {
         struct version b = random_version(&prng, &db);
         bool left = !holds_all(&db, &da);
         bool right = !holds_all(&da, &db);
-        ck_assert_uint_eq(version_compare(&a, &b), (unsigned)left + 2 * (unsigned)right);
-        ck_assert_int_eq(version_descends(&a, &b), !right);
-        ck_assert_int_eq(version_descends(&b, &a), !left);
-        ck_assert_int_eq(version_equal(&a, &b), !left && !right);
+        MUST(version_compare(&a, &b) == (unsigned)left + 2 * (unsigned)right);
+        MUST(version_descends(&a, &b) == !right);
+        MUST(version_descends(&b, &a) == !left);
+        MUST(version_equal(&a, &b) == (!left && !right));
 
         struct version joined = {0};
-        ck_assert_int_eq(version_copy(&a, &joined), RD_OK);
+        MUST(version_copy(&a, &joined) == RD_OK);
         must_match(&joined, &da);
-        ck_assert_int_eq(version_join(&joined, &b), RD_OK);
+        MUST(version_join(&joined, &b) == RD_OK);
         struct dots both = da;
         for (int i = 0; i < ACTORS; i++) {
             for (int c = 0; c < COUNTERS; c++) {
@@ -116,7 +117,7 @@ START_TEST(agrees_with_sets_of_dots) {
         }
         must_match(&joined, &both);
         must_match(&b, &db);
-        ck_assert_int_eq(version_join(&joined, &joined), RD_OK);
+        MUST(version_join(&joined, &joined) == RD_OK);
         must_match(&joined, &both);
         version_free(&a);
         version_free(&b);
@@ -133,14 +134,14 @@ START_TEST(finds_the_newest_epoch) {
         {{5, 0}, 1}, {{5, 3}, 2}, {{5, UINT32_MAX}, 3}, {{7, 8}, 4}, {{UINT64_MAX, 1}, 5},
     };
     for (size_t i = 0; i < sizeof dots / sizeof *dots; i++) {
-        ck_assert_int_eq(version_advance(&version, &dots[i]), RD_OK);
+        MUST(version_advance(&version, &dots[i]) == RD_OK);
     }
     static const struct {
         uint64_t incarnation, counter; /* counter 0: none */
     } cases[] = {{0, 0}, {4, 0}, {5, 3}, {6, 0}, {7, 4}, {8, 0}, {UINT64_MAX, 5}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct version_entry *entry = version_newest_epoch(&version, cases[i].incarnation);
-        ck_assert_uint_eq(entry == NULL ? 0 : entry->counter, cases[i].counter);
+        MUST((entry == NULL ? 0 : entry->counter) == cases[i].counter);
     }
     version_free(&version);
 }
@@ -158,26 +159,26 @@ START_TEST(has_one_encoding) {
         for (int i = ACTORS - 1; i >= 0; i--) {
             struct dot dot = {actors[i], version_get(&version, &actors[i])};
             if (dot.counter > 0) {
-                ck_assert_int_eq(version_advance(&other, &dot), RD_OK);
+                MUST(version_advance(&other, &dot) == RD_OK);
             }
         }
         struct buf one = {0};
         struct buf two = {0};
-        ck_assert_int_eq(version_encode(&version, &one), RD_OK);
-        ck_assert_int_eq(version_encode(&other, &two), RD_OK);
-        ck_assert_uint_eq(buf_len(&one), buf_len(&two));
-        ck_assert_mem_eq(buf_data(&one), buf_data(&two), buf_len(&one));
+        MUST(version_encode(&version, &one) == RD_OK);
+        MUST(version_encode(&other, &two) == RD_OK);
+        MUST(buf_len(&one) == buf_len(&two));
+        MUST(memcmp(buf_data(&one), buf_data(&two), buf_len(&one)) == 0);
 
         struct version back;
         size_t taken;
         size_t len = buf_len(&one);
-        ck_assert_int_eq(buf_append(&one, "behind", 6), RD_OK);
-        ck_assert_int_eq(version_decode(buf_data(&one), buf_len(&one), &back, &taken), RD_OK);
-        ck_assert_uint_eq(taken, len);
+        MUST(buf_append(&one, "behind", 6) == RD_OK);
+        MUST(version_decode(buf_data(&one), buf_len(&one), &back, &taken) == RD_OK);
+        MUST(taken == len);
         must_match(&back, &dots);
         version_free(&back);
         for (size_t cut = 0; cut < len; cut++) {
-            ck_assert_int_eq(version_decode(buf_data(&one), cut, &back, &taken), RD_EPROTO);
+            MUST(version_decode(buf_data(&one), cut, &back, &taken) == RD_EPROTO);
         }
         version_free(&version);
         version_free(&other);
@@ -218,7 +219,7 @@ START_TEST(refuses_other_bytes) {
     enum rd_err err = version_decode(refused[_i].bytes, refused[_i].len, &version, &taken);
     unsigned long allocations = oom_count() - before;
     ck_assert_msg(err == refused[_i].err, "%s: %s", refused[_i].why, rd_err_name(err));
-    ck_assert_uint_eq(taken, 99);
+    MUST(taken == 99);
     ck_assert_msg(refused[_i].len > 3 || allocations == 0, "%s: allocated", refused[_i].why);
 }
 END_TEST
@@ -231,7 +232,7 @@ START_TEST(accepts_only_what_it_would_write) {
         struct dots dots;
         struct version version = random_version(&prng, &dots);
         struct buf buf = {0};
-        ck_assert_int_eq(version_encode(&version, &buf), RD_OK);
+        MUST(version_encode(&version, &buf) == RD_OK);
         buf.base[buf.head + prng_below(&prng, buf_len(&buf))] ^=
             (uint8_t)(1U << prng_below(&prng, 8));
         struct version back;
@@ -240,16 +241,16 @@ START_TEST(accepts_only_what_it_would_write) {
             accepted++;
             version_check(&back);
             struct buf again = {0};
-            ck_assert_int_eq(version_encode(&back, &again), RD_OK);
-            ck_assert_uint_eq(buf_len(&again), taken);
-            ck_assert_mem_eq(buf_data(&again), buf_data(&buf), taken);
+            MUST(version_encode(&back, &again) == RD_OK);
+            MUST(buf_len(&again) == taken);
+            MUST(memcmp(buf_data(&again), buf_data(&buf), taken) == 0);
             buf_free(&again);
             version_free(&back);
         }
         version_free(&version);
         buf_free(&buf);
     }
-    ck_assert_int_gt(accepted, 0); /* without a checksum many flips are other vectors */
+    MUST(accepted > 0); /* without a checksum many flips are other vectors */
 }
 END_TEST
 
@@ -271,21 +272,21 @@ START_TEST(changes_nothing_when_memory_runs_out) {
     enum rd_err copied = b.count > 0 ? version_copy(&b, &copy) : RD_ENOMEM;
     enum rd_err encoded = version_encode(&b, &buf);
     oom_stop();
-    ck_assert_int_eq(advanced, RD_ENOMEM);
-    ck_assert_int_eq(copied, RD_ENOMEM);
-    ck_assert_int_eq(encoded, RD_ENOMEM);
-    ck_assert_uint_eq(copy.count, 77);
+    MUST(advanced == RD_ENOMEM);
+    MUST(copied == RD_ENOMEM);
+    MUST(encoded == RD_ENOMEM);
+    MUST(copy.count == 77);
     if (joined == RD_ENOMEM) {
         must_match(&a, &da);
     }
 
-    ck_assert_int_eq(version_encode(&b, &buf), RD_OK);
+    MUST(version_encode(&b, &buf) == RD_OK);
     size_t taken = 99;
     oom_fail_at(1);
     enum rd_err decoded = version_decode(buf_data(&buf), buf_len(&buf), &copy, &taken);
     int failed = oom_stop();
-    ck_assert_int_eq(decoded, failed ? RD_ENOMEM : RD_OK);
-    ck_assert_uint_eq(failed ? copy.count : 77, 77);
+    MUST(decoded == (failed ? RD_ENOMEM : RD_OK));
+    MUST((failed ? copy.count : 77) == 77);
     if (!failed) {
         version_free(&copy);
     }
@@ -297,15 +298,15 @@ END_TEST
 
 START_TEST(allocates_nothing_within_its_reserve) {
     struct version version = {0};
-    ck_assert_int_eq(version_reserve(&version, ACTORS), RD_OK);
+    MUST(version_reserve(&version, ACTORS) == RD_OK);
     oom_fail_from(1);
     for (int i = ACTORS - 1; i >= 0; i--) {
         struct dot dot = {actors[i], 1};
         (void)version_advance(&version, &dot);
     }
     int failed = oom_stop();
-    ck_assert_int_eq(failed, 0);
-    ck_assert_uint_eq(version.count, ACTORS);
+    MUST(failed == 0);
+    MUST(version.count == ACTORS);
     version_free(&version);
 }
 END_TEST
