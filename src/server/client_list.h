@@ -55,6 +55,8 @@ struct clients {
     struct call *
         orphans; /* parked or waiting calls without a connection; a list through `next` and `previous` */
 
+    uint64_t http_logged_us; /* when the last HTTP request was complained of */
+
     struct topology *topology;           /* owned: what CLUSTER says, cached */
     struct event *tick;                  /* owned */
     struct command_stats *command_stats; /* owned, command_total() of them */

@@ -8,15 +8,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/hash.h"
 #include "server/call.h"
+#include "server/client.h"
 #include "server/client_list.h"
+#include "server/clock.h"
 #include "server/command_table.h"
 #include "server/config.h"
+#include "server/log.h"
 #include "server/server.h"
 
 #define SHOWN_ARGUMENT_BYTES 128
+#define HTTP_LOG_US 60000000 /* one complaint a minute */
 
 static int shown_len(const struct resp_slice *arg, size_t max) {
     return (int)(arg->len < max ? arg->len : max);
@@ -95,7 +100,33 @@ static enum rd_err claim_keys(struct call *call) {
     return RD_OK;
 }
 
+static bool is_word(const struct resp_slice *arg, const char *word) {
+    return arg->len == strlen(word) && strncasecmp((const char *)arg->data, word, arg->len) == 0;
+}
+
+/* A browser that a web page has sent here: each line of its request would count as a command, also those of a body that the page
+ * has chosen. As Redis does, nothing of it is carried out. */
+static bool is_http_request(struct client *client, const struct resp_slice *name) {
+    struct clients *clients = client->clients;
+    if (!is_word(name, "post") && !is_word(name, "host:")) {
+        return false;
+    }
+    uint64_t now_us = clock_now().mono_us;
+    if (clients->http_logged_us == 0 || now_us - clients->http_logged_us > HTTP_LOG_US) {
+        clients->http_logged_us = now_us;
+        log_line(clients->server->log, LOG_WARNING,
+                 "Possible attack: %s sent an HTTP request, likely a web page's that wants to run "
+                 "commands here. Connection closed",
+                 client->address);
+    }
+    client->last_words = true;
+    return true;
+}
+
 void dispatch(struct client *client, const struct resp_slice *argv, size_t argc) {
+    if (is_http_request(client, &argv[0])) {
+        return;
+    }
     struct call *call = call_new(client, argv, argc);
     if (call == NULL) {
         client->doomed = true;
