@@ -205,8 +205,8 @@ START_TEST(pipelining) {
         ck_assert_msg(reply->type == REDIS_REPLY_STATUS, "SET %d: %s", i, reply->str);
         freeReplyObject(reply);
         ck_assert_int_eq(redisGetReply(c.redis, (void **)&reply), REDIS_OK);
-        ck_assert_msg(reply->type == REDIS_REPLY_STRING && strtol(reply->str, NULL, 10) == i, "GET %d: %s", i,
-                      reply->str != NULL ? reply->str : "nil");
+        ck_assert_msg(reply->type == REDIS_REPLY_STRING && strtol(reply->str, NULL, 10) == i,
+                      "GET %d: %s", i, reply->str != NULL ? reply->str : "nil");
         freeReplyObject(reply);
     }
     client_close(&c);

@@ -25,8 +25,8 @@ static const struct config_choice partitioners[] = {
     {"crc16", PARTITIONER_CRC16}, {"md5", PARTITIONER_MD5}, {NULL, 0}};
 static const struct config_choice resolutions[] = {
     {"siblings", CONFLICT_SIBLINGS}, {"last-write-wins", CONFLICT_LAST_WRITE_WINS}, {NULL, 0}};
-static const struct config_choice fsyncs[] = {{"always", APPENDFSYNC_ALWAYS},
-                                              {"everysec", APPENDFSYNC_EVERYSEC},
+static const struct config_choice fsyncs[] = {{"everysec", APPENDFSYNC_EVERYSEC},
+                                              {"always", APPENDFSYNC_ALWAYS},
                                               {"no", APPENDFSYNC_NO},
                                               {NULL, 0}};
 

@@ -230,7 +230,7 @@ static enum rd_err set_output_limits(struct config *config, const struct config_
     struct config_output_limit fresh[CLIENT_CLASSES];
     memcpy(fresh, place(config, d), sizeof fresh);
     if (count % 4 != 0) {
-        return refuse(reason, "wrong number of arguments");
+        return refuse(reason, "Wrong number of arguments in buffer limit configuration.");
     }
     for (size_t i = 0; i < count; i += 4) {
         enum config_client_class class;
