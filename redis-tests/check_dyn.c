@@ -134,7 +134,8 @@ START_TEST(damaged_contexts_change_nothing) {
     expect(&c, "+OK", "SET sealed v");
     size_t len = strlen(context_of(&c, "sealed", good));
     for (size_t i = 0; i < len; i++) {
-        ck_assert_msg(good[i] > ' ' && good[i] < 0x7f && strchr("'\"\\$`!&|;<>()*?#~", good[i]) == NULL,
+        ck_assert_msg(good[i] > ' ' && good[i] < 0x7f &&
+                          strchr("'\"\\$`!&|;<>()*?#~", good[i]) == NULL,
                       "'%c' is not safe in a shell", good[i]);
     }
     for (size_t i = 0; i < len; i++) {
@@ -300,11 +301,13 @@ START_TEST(arguments) {
         {"DYNDEL a EX 1", "-ERR syntax error"},
         {"DYNSIBLINGS a", "[]"},
         {"DYNSET a b W 3 PX 1000000", "\"*\""},
-        {"DYNSIBLINGS a", "[[\"value\", \"b\", \"dot\", \"*\", \"clock\", \"*\", \"time\", :*, \"expires\", :*, \"tombstone\", :0]]"},
+        {"DYNSIBLINGS a", "[[\"value\", \"b\", \"dot\", \"*\", \"clock\", \"*\", \"time\", :*, "
+                          "\"expires\", :*, \"tombstone\", :0]]"},
         {"DYNSET a c W 3 EXAT 1", "\"*\""},
         {"DYNGET a R 1", "[\"*\", [\"b\"]]"},
         {"DEL a", ":1"},
-        {"DYNSIBLINGS a", "[[\"value\", nil, \"dot\", nil, \"clock\", \"*\", \"time\", :*, \"expires\", nil, \"tombstone\", :1]]"},
+        {"DYNSIBLINGS a", "[[\"value\", nil, \"dot\", nil, \"clock\", \"*\", \"time\", :*, "
+                          "\"expires\", nil, \"tombstone\", :1]]"},
         {"DYNQUORUM", "[\"n\", :3, \"r\", :2, \"w\", :2, \"monotonic\", :0]"},
         {"DYNQUORUM R 1 W 3", "[\"n\", :3, \"r\", :1, \"w\", :3, \"monotonic\", :0]"},
         {"DYNQUORUM MONOTONIC yes", "[\"n\", :3, \"r\", :1, \"w\", :3, \"monotonic\", :1]"},
@@ -330,8 +333,9 @@ END_TEST
 /* Three homes, all up; once all have the write they say the same of it. */
 START_TEST(replicas_agree) {
     struct client c;
-    const char *homes = "[[\"node\", \"*\", \"address\", \"127.0.0.1:*\", \"role\", \"home\", \"state\", \"ok\", "
-                        "\"siblings\", :1, \"clock\", \"*\", \"digest\", \"*\"], [*\"ok\"*], [*\"ok\"*]]";
+    const char *homes =
+        "[[\"node\", \"*\", \"address\", \"127.0.0.1:*\", \"role\", \"home\", \"state\", \"ok\", "
+        "\"siblings\", :1, \"clock\", \"*\", \"digest\", \"*\"], [*\"ok\"*], [*\"ok\"*]]";
     client_open(&c, cluster->nodes[0].port);
     expect(&c, "\"*\"", "DYNSET agreed v W 3");
     expect(&c, homes, "DYNREPLICAS agreed");

@@ -18,3 +18,6 @@ redis_tests_check_strings_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_dyn
 redis_tests_check_dyn_LDADD = $(REDIS_TEST_LIBS) -lpthread
+
+check_PROGRAMS += redis-tests/check_differential
+redis_tests_check_differential_LDADD = $(REDIS_TEST_LIBS)
