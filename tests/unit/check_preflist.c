@@ -82,9 +82,15 @@ static uint32_t moved(const struct table *before, const struct table *after) {
 
 /* ---- brute force ----------------------------------------------------------------------------- */
 
-/* Members of one weight without zones: every walk starts anew at the partition's position and looks
- * at every token. */
-static void brute_force(const struct table *table, uint16_t (*homes)[PREFLIST_MAX_N]) {
+static bool same_zone(const struct table *table, uint16_t a, uint16_t b) {
+    return table->members[a].zone[0] != 0 &&
+           strcmp(table->members[a].zone, table->members[b].zone) == 0;
+}
+
+/* Members of one weight in `zones` zones of one size (0: none): every walk starts anew at the
+ * partition's position and looks at every token. */
+static void brute_force(const struct table *table, uint32_t zones,
+                        uint16_t (*homes)[PREFLIST_MAX_N]) {
     size_t token_count;
     const struct ring_token *tokens = ring_tokens(table->ring, &token_count);
     uint32_t load[MAX_MEMBERS] = {0};
@@ -99,7 +105,8 @@ static void brute_force(const struct table *table, uint16_t (*homes)[PREFLIST_MA
                 uint64_t distance = tokens[t].position - position; /* clockwise */
                 bool taken = false;
                 for (uint32_t other = 0; other < h; other++) {
-                    taken = taken || homes[p][other] == member;
+                    taken = taken || homes[p][other] == member ||
+                            (h < zones && same_zone(table, homes[p][other], member));
                 }
                 bool full = (uint64_t)load[member] * 100 * table->count >= places * 107;
                 bool nearer = best < 0 || distance < best_distance;
@@ -122,16 +129,20 @@ START_TEST(agrees_with_brute_force) {
     make_members((uint64_t)_i, 0, members);
     static const struct {
         size_t count;
-        uint32_t partitions, n, vnodes;
-    } cases[] = {{1, 8, 3, 4},   {2, 16, 3, 7}, {3, 64, 3, 8},   {5, 64, 3, 16},
-                 {7, 128, 2, 5}, {9, 64, 1, 3}, {12, 128, 5, 32}};
+        uint32_t partitions, n, vnodes, zones;
+    } cases[] = {
+        {1, 8, 3, 4, 0},    {2, 16, 3, 7, 0},   {3, 64, 3, 8, 0},    {5, 64, 3, 16, 0},
+        {7, 128, 2, 5, 0},  {9, 64, 1, 3, 0},   {12, 128, 5, 32, 0}, {6, 128, 3, 16, 3},
+        {8, 128, 3, 16, 4}, {8, 128, 3, 16, 2}, {12, 128, 5, 16, 3}, {6, 64, 4, 8, 1},
+    };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         for (size_t m = 0; m < cases[c].count; m++) {
             members[m].vnodes = cases[c].vnodes;
+            members[m].zone[0] = cases[c].zones == 0 ? 0 : (char)('a' + m % cases[c].zones);
         }
         struct table table = build(members, cases[c].count, cases[c].partitions, cases[c].n);
         static uint16_t wanted[128][PREFLIST_MAX_N];
-        brute_force(&table, wanted);
+        brute_force(&table, cases[c].zones, wanted);
         for (uint32_t p = 0; p < table.partitions; p++) {
             const uint16_t *homes = preflist_homes(table.list, (uint16_t)p);
             uint32_t next = 1;
@@ -333,6 +344,27 @@ START_TEST(loads_small_zones_as_the_rule_asks) {
 }
 END_TEST
 
+/* The zone rule gives the only member of zone a one home in each partition. The others share the
+ * rest evenly, not what they would have by weight. Few vnodes: without the right caps it shows. */
+START_TEST(shares_out_what_a_small_zone_must_hold) {
+    struct ring_member members[MAX_MEMBERS];
+    make_members((uint64_t)_i, 0, members);
+    for (size_t m = 0; m < 13; m++) {
+        members[m].vnodes = 16;
+        members[m].zone[0] = m == 0 ? 'a' : (char)('b' + m % 2);
+    }
+    struct table table = build(members, 13, Q, 4);
+    for (size_t m = 0; m < 13; m++) {
+        if (table.members[m].zone[0] == 'a') {
+            ck_assert_uint_eq(table.load[m], Q);
+        } else { /* three homes of each partition for twelve members */
+            ck_assert_uint_le(table.load[m] * 12 * 100, 3 * Q * 110);
+        }
+    }
+    release(&table);
+}
+END_TEST
+
 /* A member without a zone is a zone of its own, also beside named ones. */
 START_TEST(takes_no_zone_for_a_zone) {
     struct ring_member members[MAX_MEMBERS];
@@ -493,6 +525,7 @@ int main(void) {
     tcase_add_test(tcase, keeps_its_table);
     tcase_add_loop_test(tcase, spans_zones, 0, (int)(sizeof zonings / sizeof *zonings));
     tcase_add_loop_test(tcase, loads_small_zones_as_the_rule_asks, 0, 5);
+    tcase_add_loop_test(tcase, shares_out_what_a_small_zone_must_hold, 0, 5);
     tcase_add_loop_test(tcase, takes_no_zone_for_a_zone, 0, 3);
     tcase_add_loop_test(tcase, fallbacks_are_the_others, 0, 6);
     tcase_add_loop_test(tcase, a_dead_members_load_scatters, 0, 2);
