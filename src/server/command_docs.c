@@ -246,20 +246,36 @@ static enum rd_err describe_group(const struct command_table *table, const char 
 }
 
 enum rd_err command_markdown(const struct command_table *table, struct buf *out) {
-    static const char *const groups[][2] = {
-        {"string", "Strings"},
-        {"generic", "Keys"},
-        {"dynamo", "Versions, replicas and the ring"},
-        {"connection", "Connections"},
-        {"cluster", "Cluster-aware clients"},
-        {"server", "The server"},
+    static const struct {
+        const char *name, *title, *intro;
+    } groups[] = {
+        {"string", "Strings", ""},
+        {"generic", "Keys", ""},
+        {"dynamo", "Versions, replicas and the ring",
+         "A context says which values a client has seen; it is opaque, printable, and good for one "
+         "key. "
+         "`DYNGET` replies\n"
+         "an array of the context and an array of values (RESP3: a map of `context` and `values`), "
+         "values of equal "
+         "bytes once.\n"
+         "`DYNSIBLINGS` replies a map per sibling: `value`, `dot`, `clock`, `time` and `expires` "
+         "(ms since 1970), "
+         "`tombstone`.\n"
+         "`DYNREPLICAS` replies a map per replica: `node`, `address`, `role`, `state`, `siblings`, "
+         "`clock`, "
+         "`digest`; replicas\n"
+         "that agree have the same digest. In RESP2 a map is an array of names and values.\n\n"},
+        {"connection", "Connections", ""},
+        {"cluster", "Cluster-aware clients", ""},
+        {"server", "The server", ""},
     };
-    enum rd_err err = buf_printf(out, "# Commands\n\nMade from the command table "
-                                      "(src/server/command_rows.c) by tests/lib/print_commands; "
-                                      "do not edit.\n");
+    enum rd_err err = buf_printf(out, "# Commands\n\nMade from the command table, "
+                                      "src/server/command_rows.c. After a change there, run\n"
+                                      "`UPDATE_DOCS=1 make check "
+                                      "TESTS=tests/unit/check_command_table`. \n");
     for (size_t i = 0; i < COUNT(groups) && err == RD_OK; i++) {
-        err = buf_printf(out, "\n## %s\n\n", groups[i][1]);
-        err = err != RD_OK ? err : describe_group(table, groups[i][0], out);
+        err = buf_printf(out, "\n## %s\n\n%s", groups[i].title, groups[i].intro);
+        err = err != RD_OK ? err : describe_group(table, groups[i].name, out);
     }
     return err;
 }

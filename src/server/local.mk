@@ -68,6 +68,19 @@ check_PROGRAMS += tests/unit/check_clients
 tests_unit_check_clients_SOURCES = tests/unit/check_clients.c $(SERVER_FAKE)
 tests_unit_check_clients_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
 
+check_PROGRAMS += tests/unit/check_commands
+tests_unit_check_commands_SOURCES = tests/unit/check_commands.c $(SERVER_FAKE)
+tests_unit_check_commands_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
+
+check_PROGRAMS += tests/unit/check_topology
+tests_unit_check_topology_SOURCES = tests/unit/check_topology.c $(SERVER_FAKE)
+tests_unit_check_topology_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
+
+check_PROGRAMS += tests/unit/check_clients_oom
+tests_unit_check_clients_oom_SOURCES = tests/unit/check_clients_oom.c $(SERVER_FAKE)
+tests_unit_check_clients_oom_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
+tests_unit_check_clients_oom_LDFLAGS = $(OOM_LDFLAGS)
+
 SERVER_FAKE = tests/unit/server_fake.c tests/unit/server_fake.h
 
 dist_check_SCRIPTS += redis-tests/compare_with_redis.py

@@ -2,6 +2,8 @@
 #include "server/command_table.h"
 
 #include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "resp/reader.h"
@@ -243,6 +245,34 @@ START_TEST(info_and_docs_are_well_formed) {
 }
 END_TEST
 
+/* doc/commands.md is what the table says; UPDATE_DOCS=1 in the environment writes it anew. */
+START_TEST(the_document_is_up_to_date) {
+    struct buf wanted = {0}, found = {0};
+    char path[4096];
+    ck_assert_int_eq(command_markdown(command_rows(), &wanted), RD_OK);
+    const char *folder = getenv("TOP_SRCDIR");
+    snprintf(path, sizeof(path), "%s/doc/commands.md", folder == NULL ? "." : folder);
+    if (getenv("UPDATE_DOCS") != NULL) {
+        FILE *file = fopen(path, "we");
+        ck_assert_ptr_nonnull(file);
+        ck_assert_uint_eq(fwrite(buf_data(&wanted), 1, buf_len(&wanted), file), buf_len(&wanted));
+        ck_assert_int_eq(fclose(file), 0);
+    }
+    FILE *file = fopen(path, "re");
+    ck_assert_msg(file != NULL, "%s cannot be read", path);
+    char piece[4096];
+    for (size_t got; (got = fread(piece, 1, sizeof(piece), file)) > 0;) {
+        ck_assert_int_eq(buf_append(&found, piece, got), RD_OK);
+    }
+    fclose(file);
+    ck_assert_msg(buf_len(&found) == buf_len(&wanted) &&
+                      memcmp(buf_data(&found), buf_data(&wanted), buf_len(&wanted)) == 0,
+                  "doc/commands.md is not what the table says; UPDATE_DOCS=1 writes it anew");
+    buf_free(&wanted);
+    buf_free(&found);
+}
+END_TEST
+
 START_TEST(categories_follow_flags) {
     ck_assert(command_in_category(command_find(command_rows(), "get", 3), "READ", 4));
     ck_assert(!command_in_category(command_find(command_rows(), "get", 3), "write", 5));
@@ -263,6 +293,7 @@ int main(void) {
     tcase_add_test(tcase, usage_reads_well);
     tcase_add_test(tcase, arguments_have_redis_shape);
     tcase_add_test(tcase, info_and_docs_are_well_formed);
+    tcase_add_test(tcase, the_document_is_up_to_date);
     tcase_add_test(tcase, categories_follow_flags);
     suite_add_tcase(suite, tcase);
     return test_run(suite);
