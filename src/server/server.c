@@ -134,6 +134,7 @@ void server_stop(struct server *server) {
     if (server->stopping) {
         return;
     }
+    log_line(server->log, LOG_NOTICE, "Stopping: finishing what is in flight");
     server->stopping = true;
     listener_free(&server->listener);
     driver_stop_listening(server->driver);
@@ -159,8 +160,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg) {
         server->stopped = true;
         return;
     }
-    log_line(server->log, LOG_WARNING, "Received %s: finishing what is in flight",
-             number == SIGTERM ? "SIGTERM" : "SIGINT");
+    log_line(server->log, LOG_WARNING, "Received %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
     server_stop(server);
 }
 
@@ -211,7 +211,7 @@ static enum rd_err make_driver(struct server *server, const struct config *confi
     struct node_conf node;
     setup_node_conf(config, &node);
     const struct store_sqlite_conf store = {
-        .dir = ".", .fsync = setup_fsync(config), .cache_bytes = config->cache_bytes};
+        .dir = config->dir, .fsync = setup_fsync(config), .cache_bytes = config->cache_bytes};
     enum rd_err err = store_sqlite_open(&store, &server->store, why);
     if (err == RD_OK) {
         const struct driver_conf driver = {
@@ -302,8 +302,9 @@ enum rd_err server_new(struct config **config, const char *executable, struct se
         err = make_listener(server, *config, reason);
     }
     if (err != RD_OK) {
-        if (server->log != NULL) {
-            log_line(server->log, LOG_WARNING, "Cannot start: %s", reason);
+        if (server->log != NULL && (*config)->logfile[0] != '\0') {
+            log_line(server->log, LOG_WARNING, "Cannot start: %s",
+                     reason); /* else the caller tells */
         }
         server->config = NULL;
         server_free(&server);

@@ -52,7 +52,7 @@ struct server {
 };
 
 /* Puts a server together: log, store, driver, clients, listeners. Takes `*config` (nulls it) on success only. `reason`: one sentence on error.
- * Errors: RD_ENOMEM, RD_EIO, RD_ECONF, RD_ECORRUPT. */
+ * `dir` must be the absolute path of the process's current directory. Errors: those of driver_new and store_sqlite_open. */
 enum rd_err server_new(struct config **config, const char *executable, struct server **out,
                        char reason[CONFIG_REASON_BYTES]);
 
