@@ -95,3 +95,10 @@ tests_unit_check_config_LDADD = $(TEST_LIBS) $(UP_TO_SERVER)
 tests_unit_check_config_LDFLAGS = $(OOM_LDFLAGS)
 check_PROGRAMS += tests/unit/check_driver
 tests_unit_check_driver_LDADD = $(TEST_LIBS) $(UP_TO_SERVER)
+
+check_PROGRAMS += tests/unit/check_log
+tests_unit_check_log_LDADD = $(TEST_LIBS) $(UP_TO_SERVER)
+tests_unit_check_log_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_setup
+tests_unit_check_setup_LDADD = $(TEST_LIBS) $(UP_TO_SERVER)
