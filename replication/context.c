@@ -23,6 +23,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "replication/bytes.h"
 #include "replication/hlc.h"
 #include "replication/varint.h"
 
@@ -88,9 +89,7 @@ enum rd_err context_add(struct context *context, const struct dot *dot) {
 /* Writes what stands in front of the payload under the MAC. */
 static void write_prefix(uint8_t *at, const void *key, size_t key_len) {
     memcpy(at, label, sizeof label);
-    for (unsigned i = 0; i < 8; i++) {
-        at[sizeof label + i] = (uint8_t)((uint64_t)key_len >> (56 - 8 * i));
-    }
+    bytes_put_u64(at + sizeof label, key_len);
     if (key_len > 0) {
         memcpy(at + PREFIX_BYTES, key, key_len);
     }

@@ -9,6 +9,7 @@ replication_libreplication_la_SOURCES = \
 	replication/certificate.c \
 	replication/certificate.h \
 	replication/client_op.h \
+	replication/bytes.h \
 	replication/context.c \
 	replication/context.h \
 	replication/coordinator.c \

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "replication/bytes.h"
 #include "replication/hlc.h"
 #include "replication/varint.h"
 
@@ -33,21 +34,6 @@
 
 /* Up to here double dots are looked for pair by pair. */
 #define PAIRWISE_MAX 16
-
-static size_t put_u64(uint8_t *at, uint64_t value) {
-    for (unsigned i = 0; i < 8; i++) {
-        at[i] = (uint8_t)(value >> (56 - 8 * i));
-    }
-    return 8;
-}
-
-static uint64_t get_u64(const uint8_t *at) {
-    uint64_t value = 0;
-    for (unsigned i = 0; i < 8; i++) {
-        value = value << 8 | at[i];
-    }
-    return value;
-}
 
 /* ---- digest ---------------------------------------------------------------------------------- */
 
@@ -64,7 +50,8 @@ static void digest_word(struct digest *digest, uint64_t word) {
         digest->hash = hash_xxh64(digest->bytes, digest->used, digest->hash);
         digest->used = 0;
     }
-    digest->used += put_u64(digest->bytes + digest->used, word);
+    bytes_put_u64(digest->bytes + digest->used, word);
+    digest->used += 8;
 }
 
 uint64_t object_digest(const struct object *object) {
@@ -103,7 +90,8 @@ static size_t write_sibling(const struct object *object, const struct sibling *s
     assert(found);
     size_t n = varint_write(at, index);
     n += varint_write(at + n, sibling->dot.counter);
-    n += put_u64(at + n, sibling->stamp);
+    bytes_put_u64(at + n, sibling->stamp);
+    n += 8;
     n += varint_write(at + n, sibling->expires_ms);
     n += varint_write(at + n, sibling->value->len);
     memcpy(at + n, sibling->value->bytes, sibling->value->len);
@@ -129,7 +117,8 @@ enum rd_err object_encode(const struct object *object, struct buf *out) {
     for (uint32_t i = 0; i < object->count; i++) {
         n += write_sibling(object, &object->siblings[i], at + n);
     }
-    n += put_u64(at + n, hash_xxh64(at, n, 0));
+    bytes_put_u64(at + n, hash_xxh64(at, n, 0));
+    n += CHECKSUM_BYTES;
     assert(n <= room);
     buf_commit(out, n);
     return RD_OK;
@@ -148,7 +137,7 @@ static enum rd_err read_sibling(const uint8_t *bytes, size_t len, size_t *at,
     }
     const struct version_entry *entry = &object->version.entries[index];
     sibling.dot.actor = entry->actor;
-    sibling.stamp = get_u64(bytes + *at);
+    sibling.stamp = bytes_get_u64(bytes + *at);
     *at += 8;
     if (sibling.dot.counter == 0 || sibling.dot.counter > entry->counter ||
         sibling.stamp > HLC_MAX_STAMP) {
@@ -244,7 +233,7 @@ enum rd_err object_decode(const void *bytes, size_t len, struct object *out) {
         return RD_ECORRUPT;
     }
     size_t body = len - CHECKSUM_BYTES;
-    if (get_u64(at + body) != hash_xxh64(at, body, 0)) {
+    if (bytes_get_u64(at + body) != hash_xxh64(at, body, 0)) {
         return RD_ECORRUPT;
     }
     if (at[0] != FORMAT) {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "replication/bytes.h"
 
 #define RING_MAGIC 0x72696e67
 
@@ -50,11 +51,7 @@ static uint64_t token_position(const struct node_id *placement, uint32_t i) {
     }
     uint8_t digest[HASH_MD5_BYTES];
     hash_md5(bytes, sizeof bytes, digest);
-    uint64_t position = 0;
-    for (unsigned b = 0; b < 8; b++) {
-        position = position << 8 | digest[b];
-    }
-    return position;
+    return bytes_get_u64(digest);
 }
 
 void ring_check(const struct ring *ring) {

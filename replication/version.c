@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replication/bytes.h"
 #include "replication/varint.h"
 
 #define DOT_MIN_BYTES (8 + 1 + 1)
@@ -229,9 +230,7 @@ const struct version_entry *version_newest_epoch(const struct version *version,
 }
 
 size_t dot_write(const struct dot *dot, uint8_t *at) {
-    for (unsigned i = 0; i < 8; i++) {
-        at[i] = (uint8_t)(dot->actor.incarnation >> (56 - 8 * i));
-    }
+    bytes_put_u64(at, dot->actor.incarnation);
     size_t n = 8;
     n += varint_write(at + n, dot->actor.epoch);
     n += varint_write(at + n, dot->counter);
@@ -244,10 +243,8 @@ enum rd_err dot_read(const uint8_t *bytes, size_t len, size_t *at, struct dot *o
     if (len - next < DOT_MIN_BYTES) {
         return RD_EPROTO;
     }
-    uint64_t incarnation = 0;
-    for (unsigned i = 0; i < 8; i++) {
-        incarnation = incarnation << 8 | bytes[next++];
-    }
+    uint64_t incarnation = bytes_get_u64(bytes + next);
+    next += 8;
     uint64_t epoch;
     uint64_t counter;
     if (varint_get(bytes, len, &next, &epoch) != RD_OK || epoch > UINT32_MAX ||
