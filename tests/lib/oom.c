@@ -16,6 +16,7 @@ static unsigned long made;    /* allocations so far */
 static unsigned long fail_at; /* the value of `made` that fails; 0: none */
 static int fail_on;           /* those behind it fail too */
 static int fired;
+static size_t spared[2];
 
 static void arm(unsigned n, int on) {
     fail_at = n == 0 ? 0 : made + n;
@@ -37,11 +38,19 @@ int oom_stop(void) {
     return was;
 }
 
+void oom_spare(size_t size, size_t other) {
+    spared[0] = size;
+    spared[1] = other;
+}
+
 unsigned long oom_count(void) {
     return made;
 }
 
-static int must_fail(void) {
+static int must_fail(size_t size) {
+    if (size > 0 && (size == spared[0] || size == spared[1])) {
+        return 0;
+    }
     made++;
     if (fail_at == 0 || made < fail_at || (made > fail_at && !fail_on)) {
         return 0;
@@ -51,19 +60,19 @@ static int must_fail(void) {
 }
 
 void *__wrap_malloc(size_t size) {
-    return must_fail() ? NULL : __real_malloc(size);
+    return must_fail(size) ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size) {
-    return must_fail() ? NULL : __real_calloc(count, size);
+    return must_fail(0) ? NULL : __real_calloc(count, size);
 }
 
 void *__wrap_realloc(void *old, size_t size) {
-    return must_fail() ? NULL : __real_realloc(old, size);
+    return must_fail(0) ? NULL : __real_realloc(old, size);
 }
 
 char *__wrap_strdup(const char *text) {
     size_t size = strlen(text) + 1;
-    char *copy = must_fail() ? NULL : __real_malloc(size);
+    char *copy = must_fail(0) ? NULL : __real_malloc(size);
     return copy == NULL ? NULL : memcpy(copy, text, size);
 }
