@@ -139,3 +139,8 @@ NODE_RIG = \
 check_PROGRAMS += tests/unit/check_op_write
 tests_unit_check_op_write_SOURCES = tests/unit/check_op_write.c $(NODE_RIG)
 tests_unit_check_op_write_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_replica
+tests_unit_check_replica_SOURCES = tests/unit/check_replica.c $(NODE_RIG)
+tests_unit_check_replica_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_replica_LDFLAGS = $(OOM_LDFLAGS)

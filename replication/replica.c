@@ -1,8 +1,9 @@
 /* Keys in flight.
  *
- * Invariants: (1) an entry that is not loaded has a store read under way and is not dirty; (2) `held` descends from what the
- * store holds and from every object merged since; (3) a waiter for STORED rests on `held` as it was at its
- * batch or before; (4) an entry is freed only when nobody waits, no answer names it, it is clean and no batch holds it. */
+ * Invariants: (1) an entry that is not loaded has a store read under way and is not dirty; (2)
+ * `held` descends from what the store holds and from every object merged since; (3) a waiter for
+ * STORED rests on `held` as it was at its batch or before; (4) an entry is freed only when
+ * nobody waits, no answer names it, it is clean and no batch holds it. */
 #include "replication/replica.h"
 
 #include <assert.h>
@@ -107,7 +108,7 @@ const struct object *replica_durable(const struct replica_entry *entry) {
 }
 #endif
 
-/* ---- answers -------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 /* Makes room beforehand for as many answers as waiters exist, so that answering never fails. */
 static enum rd_err reserve_answer(struct replica *replica) {
@@ -130,8 +131,8 @@ static enum rd_err reserve_answer(struct replica *replica) {
     return RD_OK;
 }
 
-/* Queues the answer to `waiter` and frees it. Nobody waits for the answer to a repair. If the queue cannot grow the answer is lost
- * like a frame, and the request ends by its deadline. */
+/* Queues the answer to `waiter` and frees it. Nobody waits for the answer to a repair. If the
+ * queue cannot grow the answer is lost like a frame, and the request ends by its deadline. */
 static void answer(struct replica *replica, struct replica_entry *entry, struct waiter *waiter,
                    enum rd_err err) {
     if (waiter->asker.kind != ASKER_NONE && reserve_answer(replica) == RD_OK) {
@@ -147,7 +148,7 @@ static void answer(struct replica *replica, struct replica_entry *entry, struct 
     waiter_free(waiter);
 }
 
-/* ---- entries -------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 static void ask_store(struct replica *replica, struct replica_entry *entry) {
     entry->loaded = false;
@@ -220,7 +221,15 @@ static void settle(struct replica *replica, struct object *object) {
         blob_unref(object->siblings[--object->count].value);
 }
 
-/* Merges what a waiter brought into the loaded object. */
+/* Last-write-wins: true if the newest sibling of `sent` is the one that was kept. */
+static bool has_won(const struct object *held, const struct object *sent) {
+    return held->count > 0 && sent->count > 0 &&
+           dot_compare(&held->siblings[0].dot, &sent->siblings[0].dot) == 0;
+}
+
+/* Merges what a waiter brought into the loaded object. What it does not cover is counted before
+ * last-write-wins drops the older siblings: a plain SET that an older SET's faster clock beats
+ * must hear of it. */
 static enum rd_err merge_sent(struct replica *replica, struct replica_entry *entry,
                               struct waiter *waiter) {
     struct core *core = replica->core;
@@ -236,13 +245,16 @@ static enum rd_err merge_sent(struct replica *replica, struct replica_entry *ent
     enum rd_err err = object_merge(&entry->held, &waiter->sent, &result);
     if (err != RD_OK)
         return err;
+    waiter->uncovered = object_uncovered(&entry->held, &waiter->sent);
     settle(replica, &entry->held);
+    if (core->conf.conflict_resolution == CONFLICT_LAST_WRITE_WINS &&
+        has_won(&entry->held, &waiter->sent))
+        waiter->uncovered = 0;
     if (result.dot_clash) {
         core->stats.dot_clashes++;
         effects_log(core->effects, LOG_WARNING, "One dot came with two values: please report this");
     }
     hlc_seen(&core->hlc, object_newest_stamp(&waiter->sent));
-    waiter->uncovered = object_uncovered(&entry->held, &waiter->sent);
     bool lost = entry->load_err == RD_ECORRUPT && !object_is_empty(&entry->held);
     if (object_digest(&entry->held) != before || lost) {
         entry->load_err = RD_OK;
@@ -293,7 +305,8 @@ static void unpin(struct replica *replica, struct replica_entry *entry) {
     free_if_idle(replica, entry);
 }
 
-/* A read's answer was queued, and before it was taken somebody changed the object: it waits for the next commit after all. */
+/* A read's answer was queued, and before it was taken somebody changed the object: it waits for
+ * the next commit after all. */
 static bool must_wait_again(struct replica *replica, const struct replica_answer *taken) {
     struct replica_entry *entry = taken->entry;
     if (taken->step != REPLICA_READ || entry->detached || (entry->loaded && is_durable(entry)))
@@ -390,7 +403,7 @@ enum rd_err replica_replace(struct replica *replica, struct replica_entry *entry
     return RD_OK;
 }
 
-/* ---- the store ------------------------------------------------------------------------------------ */
+/* ---- the store ------------------------------------------------------------------------------- */
 
 /* Serves all who waited for the load, in the order in which they came. */
 static void serve_all(struct replica *replica, struct replica_entry *entry) {
@@ -404,7 +417,8 @@ static void serve_all(struct replica *replica, struct replica_entry *entry) {
     }
 }
 
-/* Fails all who wait. Readers are not wronged by a failed write: those that may are asked again by the caller. */
+/* Fails all who wait. Readers are not wronged by a failed write: those that may are asked again
+ * by the caller. */
 static void fail_waiters(struct replica *replica, struct replica_entry *entry, enum rd_err err,
                          bool keep_readers) {
     struct waiter *waiter = entry->first;
@@ -423,7 +437,8 @@ static void fail_waiters(struct replica *replica, struct replica_entry *entry, e
     }
 }
 
-/* A damaged row counts as lost: what this node wrote under it may be forgotten, so nothing is continued. */
+/* A damaged row counts as lost: what this node wrote under it may be forgotten, so nothing is
+ * continued. */
 static void lost_row(struct replica *replica) {
     struct core *core = replica->core;
     core->stats.corrupt_rows++;
@@ -498,8 +513,8 @@ static enum rd_err flush_entry(struct replica *replica, struct replica_entry *en
     return RD_OK;
 }
 
-/* What was to be written cannot be: everybody stacked on the key is told, its dots are burnt, and the row is read again
- * before the key is used. */
+/* What was to be written cannot be: everybody stacked on the key is told, its dots are burnt,
+ * and the row is read again before the key is used. */
 static void fail_entry(struct replica *replica, struct replica_entry *entry, enum rd_err err) {
     struct core *core = replica->core;
     if (entry->last_batch != 0)

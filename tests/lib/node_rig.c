@@ -297,7 +297,7 @@ struct node_conf rig_conf(void) {
                              .port = 7000,
                              .cluster_port = 17000,
                              .request_timeout_ms = 500,
-                             .gossip_interval_ms = 1000,
+                             .gossip_interval_ms = 3600000,
                              .failure_timeout_ms = 5000,
                              .max_siblings = 100,
                              .max_object_bytes = 1 << 20,
@@ -372,6 +372,7 @@ void rig_start_born(struct rig *rig, const struct node_conf *conf, unsigned peer
     rig_store_birth(rig, peers);
     rig_start(rig, conf);
     rig_settle(rig);
+    rig_step(rig, &(struct event){.kind = EV_TIMER}); /* dials, and gossips with nobody */
     for (unsigned i = 1; link && i <= peers; i++)
         rig_link(rig, i, true);
     rig_settle(rig);

@@ -73,7 +73,7 @@ struct rig {
 };
 
 /* A configuration with sane values: N=3 R=2 W=2, 16 partitions, no seeds, name "test", secret
- * "s". */
+ * "s"; and hardly any gossip. */
 struct node_conf rig_conf(void);
 
 /* The id of the rig's node (0) or of peer i. */

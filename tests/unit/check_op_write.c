@@ -653,6 +653,30 @@ START_TEST(last_write_wins_keeps_one) {
 }
 END_TEST
 
+/* A replica holds a value from a clock that is far ahead: the first round loses there, the
+ * second wins. */
+START_TEST(last_write_wins_after_what_was_acknowledged_before) {
+    struct node_conf conf = rig_conf();
+    conf.conflict_resolution = CONFLICT_LAST_WRITE_WINS;
+    restart(&conf);
+    uint64_t tag = rig_set(&rig, "k", "v");
+    rig_load_all(&rig);
+    struct wire_msg one = rig_take(&rig, 1, WIRE_WRITE);
+    rig_commit(&rig, RD_OK);
+    rig_answer_write(&rig, 1, &one, RD_OK, "A1 Z.1:1 | A1@999999999999999999=ahead");
+    rig_load_all(&rig);
+    one = rig_take(&rig, 1, WIRE_WRITE);
+    rig_check_sent(&one, 2, "A1 Z.1:2 | Z.1:2=v");
+    struct object object;
+    ck_assert_int_eq(object_decode(one.write.object.data, one.write.object.len, &object), RD_OK);
+    ck_assert_uint_gt(object.siblings[0].stamp, 999999999999999999);
+    object_free(&object);
+    rig_ack(&rig, 1, &one);
+    rig_commit(&rig, RD_OK);
+    rig_expect(&rig, tag, RD_OK);
+}
+END_TEST
+
 static Suite *make_suite(void) {
     Suite *suite = suite_create("op_write");
     TCase *tcase = tcase_create("acknowledgements");
@@ -701,6 +725,7 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, own_dots_in_a_context_that_are_not_held_end_the_incarnation);
     tcase_add_test(tcase, own_dots_that_a_replica_reports_end_the_incarnation);
     tcase_add_test(tcase, last_write_wins_keeps_one);
+    tcase_add_test(tcase, last_write_wins_after_what_was_acknowledged_before);
     suite_add_tcase(suite, tcase);
     return suite;
 }
