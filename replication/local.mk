@@ -144,3 +144,8 @@ check_PROGRAMS += tests/unit/check_replica
 tests_unit_check_replica_SOURCES = tests/unit/check_replica.c $(NODE_RIG)
 tests_unit_check_replica_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_replica_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_op_read
+tests_unit_check_op_read_SOURCES = tests/unit/check_op_read.c $(NODE_RIG)
+tests_unit_check_op_read_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_op_read_LDFLAGS = $(OOM_LDFLAGS)

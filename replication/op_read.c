@@ -5,14 +5,16 @@
 
 #include "replication/coordinator.h"
 
-/* How long the first R are waited for before the others are asked too: a tenth of request-timeout. */
+/* How long the first R are waited for before the others are asked too: a tenth of
+ * request-timeout. */
 #define HEDGE_SHARE 10
 
 static void release(struct request *request) {
     object_free(&request->read.merged);
 }
 
-/* Lists the homes in the order in which they are asked: self, prompt ones, the others in reach, those out of reach. */
+/* Lists the homes in the order in which they are asked: self, prompt ones, the others in reach,
+ * those out of reach. */
 static void rank_homes(const struct coordinator *co, const struct request *request,
                        struct op_read *op) {
     uint16_t homes[PREFLIST_MAX_N];
@@ -95,7 +97,7 @@ void op_read_start(struct coordinator *co, struct request *request, uint32_t r, 
                                  (uint64_t)co->core->conf.request_timeout_ms * 1000 / HEDGE_SHARE);
 }
 
-/* ---- the end -------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void reply(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
@@ -110,7 +112,8 @@ static void reply(struct coordinator *co, struct request *request) {
     coordinator_finish(co, request, out);
 }
 
-/* Sends the merged object to a home that answered with less. With `id` an acknowledgement is wanted. */
+/* Sends the merged object to a home that answered with less. With `id` an acknowledgement is
+ * wanted. */
 static bool repair(struct coordinator *co, struct request *request, struct read_home *home,
                    struct blob *encoded, uint64_t id) {
     co->core->stats.read_repairs++;
@@ -137,29 +140,43 @@ static enum rd_err encode_merged(const struct op_read *op, struct blob **out) {
     return err;
 }
 
-/* R have answered: repairs those that were behind, and replies at once, or after them if the client wants monotonic reads. */
-static void finish(struct coordinator *co, struct request *request) {
+/* True if `home` answered with less than the merged object, or could not because its row is
+ * damaged. */
+static bool is_behind(const struct op_read *op, const struct read_home *home, uint64_t digest) {
+    return home->good ? home->digest != digest : home->damaged && !object_is_empty(&op->merged);
+}
+
+/* Repairs those that are behind. With MONOTONIC those that were counted must acknowledge it; says
+ * whether all of them can be expected to. */
+static bool repair_all(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
     uint64_t digest = object_digest(&op->merged);
     struct blob *encoded = NULL;
-    bool failed = false;
-    for (uint8_t i = 0; i < op->home_count; i++) {
+    bool can = true;
+    for (uint8_t i = 0; can && i < op->home_count; i++) {
         struct read_home *home = &op->homes[i];
-        bool behind = home->good && home->digest != digest;
-        if (!behind || !(co->core->conf.read_repair || op->monotonic))
+        bool wait = op->monotonic && home->good;
+        if (!is_behind(op, home, digest) || !(co->core->conf.read_repair || wait))
             continue;
-        if (encoded == NULL && encode_merged(op, &encoded) != RD_OK)
-            break;
-        home->repairing =
-            repair(co, request, home, encoded, op->monotonic ? request_id(request) : 0) &&
-            op->monotonic;
-        failed = failed || (op->monotonic && !home->repairing);
+        bool sent = (encoded != NULL || encode_merged(op, &encoded) == RD_OK) &&
+                    repair(co, request, home, encoded, wait ? request_id(request) : 0);
+        home->repairing = wait && sent;
         op->repairing = op->repairing || home->repairing;
+        can = sent || !wait;
     }
     blob_unref(encoded);
-    if (failed)
-        coordinator_fail(co, request, RD_ENOQUORUM,
-                         "a replica that was behind could not be repaired");
+    return can;
+}
+
+#define NOT_REPAIRED "a replica that was behind could not be repaired"
+
+/* R have answered: replies at once, or after the repairs if the client wants monotonic reads. */
+static void finish(struct coordinator *co, struct request *request) {
+    struct op_read *op = &request->read;
+    if (co->core->conf.conflict_resolution == CONFLICT_LAST_WRITE_WINS)
+        object_keep_newest(&op->merged);
+    if (!repair_all(co, request))
+        coordinator_fail(co, request, RD_ENOQUORUM, NOT_REPAIRED);
     else if (!op->repairing)
         reply(co, request);
 }
@@ -170,8 +187,7 @@ void op_read_repaired(struct coordinator *co, struct request *request, uint16_t 
     if (!op->repairing || home == NULL || !home->repairing)
         return;
     if (!ok) {
-        coordinator_fail(co, request, RD_ENOQUORUM,
-                         "a replica that was behind could not be repaired");
+        coordinator_fail(co, request, RD_ENOQUORUM, NOT_REPAIRED);
         return;
     }
     home->repairing = false;
@@ -181,7 +197,7 @@ void op_read_repaired(struct coordinator *co, struct request *request, uint16_t 
     reply(co, request);
 }
 
-/* ---- answers -------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void count(struct coordinator *co, struct request *request, struct read_home *home,
                   bool good) {
@@ -208,6 +224,7 @@ void op_read_answer(struct coordinator *co, struct request *request,
         return;
     }
     bool good = answer->err == RD_OK || answer->err == RD_ENOTFOUND;
+    home->damaged = answer->err == RD_ECORRUPT;
     if (answer->object != NULL) {
         struct object_merge_result result;
         good = good && object_merge(&op->merged, answer->object, &result) == RD_OK;
@@ -239,8 +256,13 @@ void op_read_hedge(struct coordinator *co, struct request *request) {
 
 void op_read_expired(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
-    for (uint8_t i = 0; i < op->home_count; i++)
-        if (op->homes[i].asked && !op->homes[i].answered && op->homes[i].member != MEMBER_SELF)
-            peers_slow(co->peers, op->homes[i].member);
-    fail(co, request);
+    for (uint8_t i = 0; i < op->home_count; i++) {
+        const struct read_home *home = &op->homes[i];
+        if (home->member != MEMBER_SELF && home->asked && (!home->answered || home->repairing))
+            peers_slow(co->peers, home->member);
+    }
+    if (op->repairing)
+        coordinator_fail(co, request, RD_ENOQUORUM, NOT_REPAIRED);
+    else
+        fail(co, request);
 }

@@ -1,11 +1,13 @@
-/* A read (Dynamo 4.5): R of the key's homes are asked, the answers merged, and those that were behind repaired.
+/* A read (Dynamo 4.5): R of the key's homes are asked, the answers merged, and those that were
+ * behind repaired.
  *
  *     op_read_start --> READING --R answers--> reply, repairs sent ------------------------> done
  *                        |   ^         \--MONOTONIC--> REPAIRING --all R repaired--> reply --> done
  *                        |   +-- a failure, a lost link or the hedge: the next home is asked
  *                        +------ no more homes, or the deadline: -NOQUORUM
  *
- * The best homes are asked first: the node itself, then those that answered lately. Nil is an answer like any other.
+ * The best homes are asked first: the node itself, then those that answered lately. Nil is an
+ * answer like any other.
  */
 #ifndef RD_REPLICATION_OP_READ_H
 #define RD_REPLICATION_OP_READ_H
@@ -28,6 +30,7 @@ struct read_answer {
 struct read_home {
     uint16_t member;
     bool asked, answered, good;
+    bool damaged;    /* its row is: it has lost what the others have */
     uint32_t number; /* in the quorum */
     uint64_t digest; /* of its answer */
     bool repairing;  /* MONOTONIC: its repair has not been acknowledged */

@@ -53,7 +53,7 @@ void op_write_start(struct coordinator *co, struct request *request) {
     load(co, request, WRITE_LOADING);
 }
 
-/* ---- catching up ---------------------------------------------------------------------------------- */
+/* ---- catching up ----------------------------------------------------------------------------- */
 
 /* The client's context names a dot that this copy has not seen: only with the object that carries it can the write
  * replace it and leave lower dots of the same actor alone. Asks the other homes; says whether anybody was asked. */
@@ -87,7 +87,7 @@ void op_write_caught_up(struct coordinator *co, struct request *request, uint16_
         load(co, request, WRITE_RELOADING);
 }
 
-/* ---- making the new object ------------------------------------------------------------------------ */
+/* ---- making the new object ------------------------------------------------------------------- */
 
 /* Own dots that come back from outside and are not held mean that this node has forgotten something. */
 static void remember(struct coordinator *co, const struct request *request,
@@ -271,7 +271,7 @@ void op_write_loaded(struct coordinator *co, struct request *request, enum rd_er
     blob_unref(frame);
 }
 
-/* ---- acknowledgements ----------------------------------------------------------------------------- */
+/* ---- acknowledgements ------------------------------------------------------------------------ */
 
 static void reply(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
