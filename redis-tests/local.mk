@@ -4,11 +4,12 @@ check_LTLIBRARIES += redis-tests/lib/libredistest.la
 redis_tests_lib_libredistest_la_SOURCES = \
 	redis-tests/lib/client.c redis-tests/lib/client.h \
 	redis-tests/lib/cluster.c redis-tests/lib/cluster.h \
+	redis-tests/lib/load.c redis-tests/lib/load.h \
 	redis-tests/lib/proc.c redis-tests/lib/proc.h \
 	redis-tests/lib/run.c redis-tests/lib/run.h \
 	redis-tests/lib/show.c redis-tests/lib/show.h
 
-REDIS_TEST_LIBS = redis-tests/lib/libredistest.la $(TEST_LIBS) $(UP_TO_RESP) $(HIREDIS_LIBS)
+REDIS_TEST_LIBS = redis-tests/lib/libredistest.la $(TEST_LIBS) $(UP_TO_RESP) $(HIREDIS_LIBS) -lpthread
 
 check_PROGRAMS += redis-tests/check_connection
 redis_tests_check_connection_LDADD = $(REDIS_TEST_LIBS)
@@ -17,7 +18,10 @@ check_PROGRAMS += redis-tests/check_strings
 redis_tests_check_strings_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_dyn
-redis_tests_check_dyn_LDADD = $(REDIS_TEST_LIBS) -lpthread
+redis_tests_check_dyn_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_differential
 redis_tests_check_differential_LDADD = $(REDIS_TEST_LIBS)
+
+check_PROGRAMS += redis-tests/check_faults
+redis_tests_check_faults_LDADD = $(REDIS_TEST_LIBS)
