@@ -92,11 +92,16 @@ static void break_requests(struct world *world, uint32_t i) {
     }
 }
 
-static void drop_backlog(struct machine *machine) {
+/* What was to come, and what the open turn was to send at its end: another life must not send it. */
+static void drop_queues(struct machine *machine) {
     for (size_t k = 0; k < machine->backlog_count; k++) {
         blob_unref(machine->backlog[k].blob);
     }
     machine->backlog_count = 0;
+    for (size_t k = 0; k < machine->out_count; k++) {
+        blob_unref(machine->out[k].frame);
+    }
+    machine->out_count = 0;
 }
 
 void machine_crash(struct world *world, uint32_t i, enum world_crash how) {
@@ -112,7 +117,7 @@ void machine_crash(struct world *world, uint32_t i, enum world_crash how) {
     node_free(&machine->node);
     network_crash(world->network, i, world->now_us, how == CRASH_PROCESS);
     disk_crash(&machine->disk, keeps[how]);
-    drop_backlog(machine);
+    drop_queues(machine);
     machine->turn_open = false;
     machine->commit_asked = false;
     machine->crash_after = 0;
