@@ -65,20 +65,21 @@ static void stop_events(struct link *link) {
     event_del(link->later);
 }
 
-static void go_down(struct link *link, const char *reason) {
+static void go_down(struct link *link, enum rd_err err, const char *reason) {
     if (link->state == LINK_DOWN) {
         return;
     }
     link->state = LINK_DOWN;
     stop_events(link);
-    link->handler.on_down(link->handler.arg, link, reason);
+    link->handler.on_down(link->handler.arg, link, err, reason);
 }
 
 static void on_later(evutil_socket_t fd, short what, void *arg) {
     struct link *link = arg;
     (void)fd;
     (void)what;
-    go_down(link, link->down_reason != NULL ? link->down_reason : "closed by this node");
+    go_down(link, RD_ECLOSED,
+            link->down_reason != NULL ? link->down_reason : "closed by this node");
 }
 
 /* Lets on_down come from the loop: the caller is in the middle of its own work. */
@@ -98,18 +99,18 @@ static void stop_proving(struct link *link) {
     link->limits.max_args = MAX_ARGS;
 }
 
-/* Hands out every whole frame in the buffer. Returns NULL, or why the link is of no more use. */
-static const char *take_frames(struct link *link) {
+/* Hands out every whole frame in the buffer. Returns RD_OK, or why the link is of no more use. */
+static enum rd_err take_frames(struct link *link) {
     while (link->state == LINK_OPEN) {
         const struct resp_slice *argv;
         size_t argc, consumed;
         enum rd_err err = resp_command_read(&link->reader, buf_data(&link->in), buf_len(&link->in),
                                             &consumed, &argv, &argc);
         if (err == RD_EINCOMPLETE) {
-            return NULL;
+            return RD_OK;
         }
         if (err != RD_OK) {
-            return err == RD_ENOMEM ? rd_err_text(err) : resp_command_error(&link->reader);
+            return err;
         }
         link->stats.frames_in++;
         if (link->stats.frames_in == LINK_PROVING_FRAMES) {
@@ -118,7 +119,7 @@ static const char *take_frames(struct link *link) {
         link->handler.on_frame(link->handler.arg, link, argv, argc);
         buf_consume(&link->in, consumed);
     }
-    return NULL;
+    return RD_OK;
 }
 
 /* How much to ask for: what the frame that is arriving still wants, within reason. */
@@ -136,18 +137,18 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     size_t size = read_size(link);
     if (buf_reserve(&link->in, size, &to) != RD_OK) {
-        go_down(link, rd_err_text(RD_ENOMEM));
+        go_down(link, RD_ENOMEM, rd_err_text(RD_ENOMEM));
         return;
     }
     ssize_t n = recv(fd, to, size, 0);
     if (n < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-            go_down(link, strerror(errno));
+            go_down(link, RD_ECLOSED, strerror(errno));
         }
         return;
     }
     if (n == 0) {
-        go_down(link, "the peer closed the connection");
+        go_down(link, RD_ECLOSED, "the peer closed the connection");
         return;
     }
     if (link->state == LINK_CLOSING) {
@@ -155,9 +156,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     }
     buf_commit(&link->in, (size_t)n);
     link->stats.bytes_in += (uint64_t)n;
-    const char *reason = take_frames(link);
-    if (reason != NULL) {
-        go_down(link, reason);
+    enum rd_err err = take_frames(link);
+    if (err != RD_OK) {
+        go_down(link, err, err == RD_ENOMEM ? rd_err_text(err) : resp_command_error(&link->reader));
         return;
     }
     if (buf_len(&link->in) == 0) {
@@ -279,7 +280,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     event_del(link->writable);
     if (!write_queue(link)) {
-        go_down(link, strerror(errno));
+        go_down(link, RD_ECLOSED, strerror(errno));
     }
 }
 

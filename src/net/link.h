@@ -32,9 +32,10 @@ struct link; /* opaque */
 struct link_handler {
     /* One frame; borrowed during the call. The link must not be freed in it; link_close is fine. */
     void (*on_frame)(void *arg, struct link *link, const struct resp_slice *argv, size_t argc);
-    /* The connection is of no use any more; nothing follows. `reason` is borrowed. Not called by any function here, only from the
-     * loop. The link must not be freed in it either. */
-    void (*on_down)(void *arg, struct link *link, const char *reason);
+    /* The connection is of no use any more; nothing follows. `err`: RD_ECLOSED (an end that connections have), or
+     * RD_EPROTO, RD_ETOOBIG (what came is no frame, or too long a one), RD_ENOMEM; `reason` is borrowed. Called only from the
+     * loop, not by any function here. The link must not be freed in it either. */
+    void (*on_down)(void *arg, struct link *link, enum rd_err err, const char *reason);
     void *arg;
 };
 

@@ -14,8 +14,8 @@
 #include "net/listener.h"
 #include "server/clock.h"
 
-#define MAX_LINKS 4096          /* that came in or were dialled; far above two per member */
-#define REFUSAL_LOG_US 10000000 /* the same complaint about strangers at most so often */
+#define MAX_LINKS 4096 /* that came in or were dialled; far above two per member */
+#define COMPLAINT_US 10000000
 
 struct entry {
     uint64_t id;
@@ -38,7 +38,8 @@ struct links {
     struct entry **entries; /* in order of id */
     size_t count, cap;
     uint64_t next_id;
-    uint64_t last_refusal_us;
+    bool complained;
+    uint64_t complained_us;
     struct links_stats stats; /* traffic: of links that are gone */
 };
 
@@ -74,11 +75,27 @@ static void lose(struct entry *e) {
     }
 }
 
-static void on_link_down(void *arg, struct link *link, const char *reason) {
+/* Anybody can make us complain about strangers: not more often than every COMPLAINT_US. */
+static bool may_complain(struct links *links) {
+    uint64_t now = clock_now().mono_us;
+    if (links->complained && now - links->complained_us < COMPLAINT_US) {
+        return false;
+    }
+    links->complained = true;
+    links->complained_us = now;
+    return true;
+}
+
+static void on_link_down(void *arg, struct link *link, enum rd_err err, const char *reason) {
     struct entry *e = arg;
+    struct links *links = e->links;
     (void)link;
-    if (e->known) {
-        log_line(e->links->log, LOG_VERBOSE, "Link to peer %s is down: %s", e->peer, reason);
+    if (e->known && err == RD_ECLOSED) {
+        log_line(links->log, LOG_VERBOSE, "Link to peer %s is down: %s", e->peer, reason);
+    } else if (e->known) {
+        links->stats.dropped++;
+        log_line(links->log, may_complain(links) ? LOG_WARNING : LOG_VERBOSE,
+                 "Dropped the link to peer %s: %s", e->peer, reason);
     }
     lose(e);
 }
@@ -173,12 +190,8 @@ static void on_accept(void *arg, int fd, const struct net_address *peer) {
     if (links->refuse_remote && !net_address_is_loopback(peer)) {
         close(fd);
         links->stats.refused++;
-        uint64_t now = clock_now().mono_us;
-        if (links->stats.refused == 1 || now - links->last_refusal_us > REFUSAL_LOG_US) {
-            links->last_refusal_us = now;
-            log_line(links->log, LOG_WARNING,
-                     "Refused peer %s: protected-mode is on and there is no cluster-secret", text);
-        }
+        log_line(links->log, may_complain(links) ? LOG_WARNING : LOG_VERBOSE,
+                 "Refused peer %s: protected-mode is on and there is no cluster-secret", text);
         return;
     }
     if (!add(links, fd, 0, peer)) {

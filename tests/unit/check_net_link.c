@@ -25,6 +25,7 @@ struct rig {
     size_t frames;
     uint64_t digest; /* over all arguments, in order */
     size_t downs;
+    enum rd_err err;
     char reason[256];
     size_t close_at; /* link_close when so many frames have come; 0: never */
 };
@@ -43,10 +44,11 @@ static void on_frame(void *arg, struct link *link, const struct resp_slice *argv
     }
 }
 
-static void on_down(void *arg, struct link *link, const char *reason) {
+static void on_down(void *arg, struct link *link, enum rd_err err, const char *reason) {
     struct rig *rig = arg;
     assert(link == rig->link);
     rig->downs++;
+    rig->err = err;
     snprintf(rig->reason, sizeof(rig->reason), "%s", reason);
 }
 
@@ -200,6 +202,7 @@ START_TEST(nonsense_ends_the_link) {
     ck_assert_uint_eq(rig.frames, 0);
     ck_assert_uint_eq(rig.downs, 1);
     ck_assert_str_eq(rig.reason, nonsense[_i].reason);
+    ck_assert(rig.err == RD_EPROTO || rig.err == RD_ETOOBIG);
     run(&rig);
     ck_assert_uint_eq(rig.downs, 1);
     stop(&rig);
@@ -217,6 +220,7 @@ START_TEST(peer_hangs_up) {
     ck_assert_uint_eq(rig.frames, 1);
     ck_assert_uint_eq(rig.downs, 1);
     ck_assert_str_eq(rig.reason, "the peer closed the connection");
+    ck_assert_int_eq(rig.err, RD_ECLOSED);
     stop(&rig);
 }
 END_TEST
@@ -450,6 +454,7 @@ START_TEST(reading_without_memory) {
         ck_assert_uint_eq(rig.frames + rig.downs, 1);
         if (rig.downs == 1) {
             ck_assert_str_eq(rig.reason, "out of memory");
+            ck_assert_int_eq(rig.err, RD_ENOMEM);
         }
         stop(&rig);
         if (!failed) {
