@@ -168,21 +168,10 @@ START_TEST(password) {
 }
 END_TEST
 
-/* An address of this machine that is not loopback; "" if there is none. */
-static void outer_address(char out[64]) {
-    struct buf text = {0};
-    proc_run(&text,
-             "ip -4 -o addr show scope global | sed 's|.* inet \\([0-9.]*\\).*|\\1|' | head -n 1");
-    snprintf(out, 64, "%.*s", (int)strcspn((const char *)buf_data(&text), "\n"),
-             (const char *)buf_data(&text));
-    buf_free(&text);
-}
-
 START_TEST(protected_mode) {
     char address[64];
     struct buf out = {0};
-    outer_address(address);
-    if (address[0] == '\0') {
+    if (!proc_outer_address(address)) {
         return; /* this machine has no other address */
     }
     struct cluster *open = cluster_make(1, "bind *\n");

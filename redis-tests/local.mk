@@ -25,3 +25,6 @@ redis_tests_check_differential_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_faults
 redis_tests_check_faults_LDADD = $(REDIS_TEST_LIBS)
+
+check_PROGRAMS += redis-tests/check_membership
+redis_tests_check_membership_LDADD = $(REDIS_TEST_LIBS)

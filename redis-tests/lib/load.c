@@ -30,7 +30,8 @@ static enum outcome set(struct writer *writer, redisContext *redis, const char *
         return OUTCOME_BROKEN;
     }
     if (reply->type != REDIS_REPLY_STATUS) {
-        bool refused = strstr(reply->str, "nothing was written") != NULL;
+        bool refused = strstr(reply->str, "nothing was written") != NULL ||
+                       strncmp(reply->str, "CLUSTERDOWN", 11) == 0;
         outcome = refused ? OUTCOME_REFUSED : OUTCOME_UNKNOWN;
         writer->errors += !refused;
         snprintf(writer->last_error, sizeof writer->last_error, "%s", reply->str);
@@ -54,6 +55,9 @@ static void *run_writer(void *arg) {
         if (outcome == OUTCOME_BROKEN) {
             redisFree(redis);
             redis = NULL;
+        }
+        if (outcome == OUTCOME_REFUSED) {
+            proc_sleep_ms(1);
         }
         writer->acknowledged += outcome == OUTCOME_ACKNOWLEDGED;
         if (!is_register) {

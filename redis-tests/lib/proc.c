@@ -160,6 +160,15 @@ int proc_port(void) {
     return 0;
 }
 
+bool proc_outer_address(char out[64]) {
+    struct buf text = {0};
+    proc_run(&text, "ip -4 -o addr show scope global | sed 's|.* inet \\([0-9.]*\\).*|\\1|'");
+    const char *first = (const char *)buf_data(&text);
+    snprintf(out, 64, "%.*s", (int)strcspn(first, "\n"), first);
+    buf_free(&text);
+    return out[0] != '\0';
+}
+
 /* ---- files ---------------------------------------------------------------------------------------- */
 
 void proc_temp_dir(char path[PROC_PATH]) {

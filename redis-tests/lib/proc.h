@@ -59,6 +59,9 @@ int proc_run(struct buf *output, const char *format, ...) __attribute__((format(
  * from which the system gives ports to connections. */
 int proc_port(void);
 
+/* An address of this machine that is not loopback; false if it has none. */
+bool proc_outer_address(char out[64]);
+
 /* Makes an empty folder, removed when the test program ends. */
 void proc_temp_dir(char path[PROC_PATH]);
 
