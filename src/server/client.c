@@ -184,7 +184,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     }
     buf_commit(&client->in, (size_t)got);
     client->hungry = false;
-    client->recv_bytes = (size_t)got == asked ? RECV_MOST_BYTES / 4 : RECV_LEAST_BYTES;
+    client->recv_bytes = (size_t)got == asked ? KEPT_BYTES : RECV_LEAST_BYTES;
     client->clients->server->counters.input_bytes += (uint64_t)got;
     client->active_us = clock_now().mono_us;
     client_parse(client);

@@ -81,6 +81,10 @@ tests_unit_check_clients_oom_SOURCES = tests/unit/check_clients_oom.c $(SERVER_F
 tests_unit_check_clients_oom_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
 tests_unit_check_clients_oom_LDFLAGS = $(OOM_LDFLAGS)
 
+check_PROGRAMS += tests/unit/check_clients_random
+tests_unit_check_clients_random_SOURCES = tests/unit/check_clients_random.c $(SERVER_FAKE)
+tests_unit_check_clients_random_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
+
 SERVER_FAKE = tests/unit/server_fake.c tests/unit/server_fake.h
 
 dist_check_SCRIPTS += redis-tests/compare_with_redis.py
