@@ -16,6 +16,7 @@
 #include "server/client_stats.h"
 #include "server/clock.h"
 #include "server/command_table.h"
+#include "server/config.h"
 #include "server/driver.h"
 #include "server/server.h"
 
@@ -197,9 +198,9 @@ static void count_call(struct call *call) {
         stats->rejected++;
         return;
     }
-    uint64_t now = clock_now().mono_us;
+    uint64_t now_us = clients->now_us;
     stats->calls++;
-    stats->usec += now > call->begun_us ? now - call->begun_us : 0;
+    stats->usec += now_us > call->begun_us ? now_us - call->begun_us : 0;
     stats->failed += call->failed;
 }
 
@@ -310,7 +311,8 @@ void call_refused(struct call *call) {
 /* ---- requests --------------------------------------------------------------------------------------- */
 
 enum rd_err call_submit(struct call *call, uint32_t part, struct client_request *request) {
-    enum rd_err err = tickets_open(&call->clients->tickets, call, part, &request->tag);
+    enum rd_err err =
+        tickets_open(&call->clients->tickets, call, part, call->clients->now_us, &request->tag);
     if (err != RD_OK) {
         return err;
     }
@@ -323,10 +325,14 @@ enum rd_err call_submit(struct call *call, uint32_t part, struct client_request 
 
 void call_answer(struct clients *clients, uint64_t tag, struct client_reply *reply) {
     uint32_t part = 0;
-    struct call *call = tickets_close(&clients->tickets, tag, &part);
+    uint64_t sent_us = 0;
+    struct call *call = tickets_close(&clients->tickets, tag, &part, &sent_us);
     if (call == NULL) {
         return;
     }
+    clients->now_us = clock_now().mono_us;
+    pace_note(&clients->pace, clients->now_us, sent_us, clients->tickets.open + 1,
+              (uint64_t)clients->server->config->request_timeout_ms * 1000);
     assert(!call->done && !call->parked);
     if (call->on_reply(call, part, reply) == CALL_DONE) {
         finish(call);

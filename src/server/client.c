@@ -6,6 +6,7 @@
  */
 #include "server/client.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #define RECV_LEAST_BYTES (16u << 10)
 #define RECV_MOST_BYTES (1u << 20)
 #define KEPT_BYTES (64u << 10)
+#define COMMANDS_PER_TURN 16 /* of a connection that has waited for the pace */
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
@@ -75,8 +77,30 @@ static void orphan_calls(struct client *client) {
     }
 }
 
+/* Takes the connection out of those who wait for the pace. */
+static void leave_line(struct client *client) {
+    struct clients *clients = client->clients;
+    if (!client->starved) {
+        return;
+    }
+    struct client *before = NULL;
+    for (struct client *at = clients->first_starved; at != client; at = at->next_starved) {
+        before = at;
+    }
+    if (before == NULL) {
+        clients->first_starved = client->next_starved;
+    } else {
+        before->next_starved = client->next_starved;
+    }
+    if (clients->last_starved == client) {
+        clients->last_starved = before;
+    }
+    client->starved = false;
+}
+
 void client_free(struct client *client) {
     orphan_calls(client);
+    leave_line(client);
     if (client->readable != NULL) {
         event_free(client->readable);
     }
@@ -95,16 +119,21 @@ void client_free(struct client *client) {
 
 /* ---- input ------------------------------------------------------------------------------------------ */
 
-/* True while one more command may be taken from the input. */
+/* True while the connection itself does not forbid to take one more command from the input. */
 static bool may_take(const struct client *client) {
     return !client->doomed && !client->last_words && client->barrier == NULL &&
            client->in_flight < CLIENT_MAX_IN_FLIGHT &&
            buf_len(&client->out) < CLIENT_MAX_UNSENT_BYTES;
 }
 
-/* Arms or disarms reading, as may_take says. */
+static bool pace_allows(const struct clients *clients) {
+    return clients->tickets.open < clients->pace.window;
+}
+
+/* Arms or disarms reading. Who waits for the pace may fill a buffer meanwhile, no more. */
 static void follow_room(struct client *client) {
-    bool wanted = may_take(client) && !client->ended;
+    bool full = client->starved && buf_len(&client->in) >= KEPT_BYTES;
+    bool wanted = may_take(client) && !client->ended && !full;
     if (wanted == client->reading) {
         return;
     }
@@ -126,33 +155,66 @@ static void refuse_input(struct client *client) {
     dispatch_protocol_error(client, resp_command_error(&client->reader));
 }
 
-void client_parse(struct client *client) {
-    while (may_take(client) && !client->hungry && buf_len(&client->in) > 0) {
-        size_t consumed = 0, argc = 0;
-        const struct resp_slice *argv = NULL;
-        enum rd_err err = resp_command_read(&client->reader, buf_data(&client->in),
-                                            buf_len(&client->in), &consumed, &argv, &argc);
-        if (err == RD_EINCOMPLETE) {
-            client->hungry = true;
-            break;
+/* Takes one command from the input, if a whole one is there. Returns false if no further one can be taken. */
+static bool take_command(struct client *client) {
+    size_t consumed = 0, argc = 0;
+    const struct resp_slice *argv = NULL;
+    enum rd_err err = resp_command_read(&client->reader, buf_data(&client->in),
+                                        buf_len(&client->in), &consumed, &argv, &argc);
+    if (err == RD_EINCOMPLETE) {
+        client->hungry = true;
+        return false;
+    }
+    if (err == RD_EPROTO || err == RD_ETOOBIG) {
+        refuse_input(client);
+        return false;
+    }
+    if (err != RD_OK) {
+        client->doomed = true;
+        return false;
+    }
+    if (argc > 0) {
+        dispatch(client, argv, argc);
+    }
+    buf_consume(&client->in, consumed);
+    return true;
+}
+
+/* True if the input may hold a whole command that the connection may take. */
+static bool has_work(const struct client *client) {
+    return may_take(client) && !client->hungry && buf_len(&client->in) > 0;
+}
+
+/* Takes at most `most` commands, then lines up if more could be taken. */
+static void parse(struct client *client, size_t most) {
+    struct clients *clients = client->clients;
+    while (most > 0 && has_work(client) && pace_allows(clients) && take_command(client)) {
+        most--;
+    }
+    if (has_work(client) && !client->starved) {
+        client->starved = true;
+        client->next_starved = NULL;
+        if (clients->last_starved == NULL) {
+            clients->first_starved = client;
+        } else {
+            clients->last_starved->next_starved = client;
         }
-        if (err == RD_EPROTO || err == RD_ETOOBIG) {
-            refuse_input(client);
-            break;
-        }
-        if (err != RD_OK) {
-            client->doomed = true;
-            break;
-        }
-        if (argc > 0) {
-            dispatch(client, argv, argc);
-        }
-        buf_consume(&client->in, consumed);
+        clients->last_starved = client;
     }
     if (buf_len(&client->in) == 0) {
         buf_reset(&client->in, KEPT_BYTES);
     }
     follow_room(client);
+}
+
+void client_parse(struct client *client) {
+    bool behind_others = client->clients->first_starved != NULL;
+    parse(client, behind_others ? 0 : SIZE_MAX);
+}
+
+void client_parse_turn(struct client *client) {
+    assert(!client->starved);
+    parse(client, COMMANDS_PER_TURN);
 }
 
 /* How much to ask for: more for a peer that fills what it is given, or in the middle of a long argument. */
@@ -186,7 +248,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     client->hungry = false;
     client->recv_bytes = (size_t)got == asked ? KEPT_BYTES : RECV_LEAST_BYTES;
     client->clients->server->counters.input_bytes += (uint64_t)got;
-    client->active_us = clock_now().mono_us;
+    client->active_us = client->clients->now_us = clock_now().mono_us;
     client_parse(client);
 }
 

@@ -1,6 +1,6 @@
 /* One connection: bytes in, commands, replies in order, bytes out.
  *
- * Commands are read as long as fewer than CLIENT_MAX_IN_FLIGHT are unfinished, none of them is a barrier that waits, and less
+ * Commands are taken as long as the pace allows, fewer than CLIENT_MAX_IN_FLIGHT are unfinished, none of them is a barrier that waits, and less
  * than CLIENT_MAX_UNSENT_BYTES of replies wait for the peer to take them; else bytes stay in the socket, which slows the peer down.
  */
 #ifndef RD_SERVER_CLIENT_H
@@ -62,7 +62,9 @@ struct client {
 
     bool last_words; /* no more commands; close when all replies are sent */
     bool doomed;     /* close at the next flush, whatever is unsent */
-    bool dirty;      /* in the list of connections that clients_flush looks at */
+    bool starved;    /* in the list of those who wait for room in the pace's window */
+    struct client *next_starved;
+    bool dirty; /* in the list of connections that clients_flush looks at */
     struct client *next_dirty;
 };
 
@@ -72,8 +74,12 @@ enum rd_err client_new(struct clients *clients, int fd, const char *address, str
 /* Closes and frees. Its calls go on without it. Never from within a call. */
 void client_free(struct client *client);
 
-/* Reads commands out of the input as far as allowed and runs them. */
+/* Reads commands out of the input as far as allowed and runs them. A connection that must wait for room in the pace's window, or for others who
+ * do, goes to the end of their list. */
 void client_parse(struct client *client);
+
+/* The same for a connection that has waited and was taken out of the list: it is its turn, for some commands. */
+void client_parse_turn(struct client *client);
 
 /* Writes what the socket takes. Returns false if the connection is to be closed. */
 bool client_write(struct client *client);

@@ -35,6 +35,8 @@ enum rd_err clients_new(struct server *server, const struct command_table *comma
     clients->commands = commands;
     clients->next_id = 1;
     resp_limits_default(&clients->limits);
+    pace_init(&clients->pace);
+    clients->now_us = clock_now().mono_us;
     clients->command_stats = calloc(command_total(commands), sizeof(*clients->command_stats));
     clients->tick = event_new(server->base, -1, EV_PERSIST, on_tick, clients);
     struct timeval interval = {.tv_sec = TICK_SECONDS};
@@ -186,8 +188,8 @@ static void follow_config(struct clients *clients) {
     clients->limits.max_command_bytes = config->client_query_buffer_bytes;
 }
 
-void clients_flush(struct clients *clients) {
-    follow_config(clients);
+/* Parses, writes and closes what is in the dirty list. */
+static void flush_dirty(struct clients *clients) {
     struct client *client;
     while ((client = clients->first_dirty) != NULL) {
         clients->first_dirty = client->next_dirty;
@@ -201,6 +203,23 @@ void clients_flush(struct clients *clients) {
             client_parse(client); /* what was sent may have made room */
         }
     }
+}
+
+void clients_flush(struct clients *clients) {
+    follow_config(clients);
+    clients->now_us = clock_now().mono_us;
+    flush_dirty(clients);
+    while (clients->first_starved != NULL && clients->tickets.open < clients->pace.window) {
+        struct client *client = clients->first_starved;
+        clients->first_starved = client->next_starved;
+        if (clients->first_starved == NULL) {
+            clients->last_starved = NULL;
+        }
+        client->starved = false;
+        client_parse_turn(client);
+        client_touch(client);
+    }
+    flush_dirty(clients);
 }
 
 void clients_on_reply(void *clients, uint64_t tag, struct client_reply *reply) {

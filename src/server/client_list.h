@@ -8,6 +8,7 @@
 #include "replication/client_op.h"
 #include "resp/command.h"
 #include "server/lanes.h"
+#include "server/pace.h"
 #include "server/tickets.h"
 
 struct buf;
@@ -44,6 +45,9 @@ struct clients {
     size_t count;
     uint64_t next_id;
     struct client *first_dirty;
+    struct client *first_starved, *last_starved; /* they wait for room in the pace's window */
+    struct pace pace;
+    uint64_t now_us; /* monotonic; as of the last bytes or answer that came */
 
     struct resp_limits limits; /* shared by all readers; follow the configuration */
     struct lanes lanes;
@@ -78,7 +82,7 @@ void clients_free(struct clients **clients);
  * protected-mode say so. */
 void clients_accept(struct clients *clients, int fd, const char *address);
 
-/* The end of a turn: reads on where reading had stopped, writes what is to be written, closes what is to be closed. */
+/* The end of a turn: takes commands on where that had stopped, writes what is to be written, closes what is to be closed. */
 void clients_flush(struct clients *clients);
 
 /* The node's answer to the request `tag`. `clients` is a struct clients, void for the driver's sake; members of

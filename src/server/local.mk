@@ -46,6 +46,7 @@ src_server_libserver_la_SOURCES += \
 	src/server/info.c src/server/info.h \
 	src/server/lanes.c src/server/lanes.h \
 	src/server/options.c src/server/options.h \
+	src/server/pace.c src/server/pace.h \
 	src/server/reading.h \
 	src/server/reply.c \
 	src/server/tickets.c src/server/tickets.h \
@@ -59,6 +60,9 @@ tests_unit_check_lanes_LDFLAGS = $(OOM_LDFLAGS)
 check_PROGRAMS += tests/unit/check_tickets
 tests_unit_check_tickets_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
 tests_unit_check_tickets_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_pace
+tests_unit_check_pace_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
 
 check_PROGRAMS += tests/unit/check_command_table
 tests_unit_check_command_table_SOURCES = tests/unit/check_command_table.c $(SERVER_FAKE)

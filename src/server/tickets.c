@@ -29,7 +29,8 @@ static enum rd_err grow(struct tickets *tickets) {
     return RD_OK;
 }
 
-enum rd_err tickets_open(struct tickets *tickets, void *owner, uint32_t part, uint64_t *out) {
+enum rd_err tickets_open(struct tickets *tickets, void *owner, uint32_t part, uint64_t now_us,
+                         uint64_t *out) {
     assert(owner != NULL);
     if (tickets->first_free == tickets->slot_count) {
         enum rd_err err = grow(tickets);
@@ -44,11 +45,12 @@ enum rd_err tickets_open(struct tickets *tickets, void *owner, uint32_t part, ui
     tickets->open++;
     ticket->owner = owner;
     ticket->part = part;
+    ticket->opened_us = now_us;
     *out = (uint64_t)ticket->generation << 32 | index;
     return RD_OK;
 }
 
-void *tickets_close(struct tickets *tickets, uint64_t name, uint32_t *part) {
+void *tickets_close(struct tickets *tickets, uint64_t name, uint32_t *part, uint64_t *opened_us) {
     uint32_t index = (uint32_t)name;
     if (index >= tickets->slot_count) {
         return NULL;
@@ -59,6 +61,7 @@ void *tickets_close(struct tickets *tickets, uint64_t name, uint32_t *part) {
     }
     void *owner = ticket->owner;
     *part = ticket->part;
+    *opened_us = ticket->opened_us;
     ticket->owner = NULL;
     ticket->generation = ticket->generation == UINT32_MAX ? 1 : ticket->generation + 1;
     ticket->next_free = tickets->first_free;

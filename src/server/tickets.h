@@ -13,6 +13,7 @@
 
 struct ticket {
     void *owner;         /* NULL: free */
+    uint64_t opened_us;  /* as the caller said */
     uint32_t part;       /* which of the owner's requests it is */
     uint32_t generation; /* from 1 */
     uint32_t next_free;
@@ -29,10 +30,11 @@ struct tickets {
 /* Frees the table. */
 void tickets_free(struct tickets *tickets);
 
-/* Opens a ticket for part `part` of `owner` (not NULL). Error: RD_ENOMEM. */
-enum rd_err tickets_open(struct tickets *tickets, void *owner, uint32_t part, uint64_t *out);
+/* Opens a ticket for part `part` of `owner` (not NULL) at the time `now_us`. Error: RD_ENOMEM. */
+enum rd_err tickets_open(struct tickets *tickets, void *owner, uint32_t part, uint64_t now_us,
+                         uint64_t *out);
 
-/* Closes the ticket `name`; returns its owner and part, or NULL if there is no such ticket. */
-void *tickets_close(struct tickets *tickets, uint64_t name, uint32_t *part);
+/* Closes the ticket `name`; returns its owner, its part and when it was opened, or NULL if there is no such ticket. */
+void *tickets_close(struct tickets *tickets, uint64_t name, uint32_t *part, uint64_t *opened_us);
 
 #endif

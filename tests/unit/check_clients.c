@@ -180,6 +180,7 @@ END_TEST
 START_TEST(the_number_in_flight_is_bounded) {
     struct fake *fake = fake_new(1);
     fake->hold = true;
+    fake->server.clients->pace.window = PACE_MOST;
     int fd = fake_connect(fake);
     struct buf commands = {0};
     for (int i = 0; i < 3 * CLIENT_MAX_IN_FLIGHT; i++) {
@@ -197,6 +198,84 @@ START_TEST(the_number_in_flight_is_bounded) {
     ck_assert_uint_eq(buf_len(&received), 3 * CLIENT_MAX_IN_FLIGHT * strlen("$-1\r\n"));
     buf_free(&received);
     close(fd);
+    fake_free(fake);
+}
+END_TEST
+
+/* Three long pipelines and one short command: the window holds, and the short one does not wait for the long ones to end. */
+START_TEST(long_pipelines_line_up) {
+    enum { LONG = 2000 };
+    struct fake *fake = fake_new(1);
+    fake->hold = true;
+    int fds[3], hasty;
+    struct buf commands = {0}, received = {0};
+    for (int i = 0; i < LONG; i++) {
+        ck_assert_int_eq(buf_printf(&commands, "GET key%d\r\n", i), RD_OK);
+    }
+    for (int c = 0; c < 3; c++) {
+        fds[c] = fake_connect(fake);
+        fake_send(fds[c], buf_data(&commands), buf_len(&commands));
+    }
+    buf_free(&commands);
+    fake_turn(fake, 0);
+    ck_assert_uint_eq(fake->request_count, PACE_FIRST);
+    hasty = fake_connect(fake);
+    send_text(hasty, "PING\r\n");
+    fake_turn(fake, 0);
+    ck_assert_uint_eq(fake->request_count, PACE_FIRST);
+    fake->hold = false;
+    while (fake_received(hasty, NULL)[0] == '\0') {
+        ck_assert(fake_turn(fake, 16));
+    }
+    ck_assert_uint_lt(fake->submitted, LONG);
+    for (int c = 0; c < 3; c++) {
+        fake_collect(fake, fds[c], &received);
+    }
+    for (int c = 0; c < 3; c++) {
+        fake_collect(fake, fds[c], &received);
+        close(fds[c]);
+    }
+    ck_assert_uint_eq(buf_len(&received), 3 * LONG * strlen("$-1\r\n"));
+    ck_assert_uint_le(fake->most_requests, fake->server.clients->pace.window);
+    buf_free(&received);
+    close(hasty);
+    fake_settle(fake);
+    ck_assert_ptr_null(fake->server.clients->first_starved);
+    ck_assert_ptr_null(fake->server.clients->last_starved);
+    fake_free(fake);
+}
+END_TEST
+
+START_TEST(who_waits_in_line_may_go) {
+    struct fake *fake = fake_new(1);
+    fake->hold = true;
+    fake->server.clients->pace.window = 1;
+    int fds[4];
+    for (int c = 0; c < 4; c++) {
+        fds[c] = fake_connect(fake);
+        send_text(fds[c], "GET a\r\nGET b\r\n");
+    }
+    fake_turn(fake, 0);
+    ck_assert_uint_eq(fake->request_count, 1);
+    size_t waiting = 0;
+    for (struct client *client = fake->server.clients->first; client != NULL;
+         client = client->next) {
+        waiting += client->starved;
+        if (client == fake->server.clients->first->next || client->next == NULL) {
+            client->doomed = true;
+            client_touch(client);
+        }
+    }
+    ck_assert_uint_eq(waiting, 4);
+    fake->hold = false;
+    fake_settle(fake);
+    ck_assert_str_eq(fake_received(fds[0], NULL), "$-1\r\n$-1\r\n");
+    ck_assert_str_eq(fake_received(fds[2], NULL), "$-1\r\n$-1\r\n");
+    ck_assert_uint_eq(fake->server.clients->count, 2);
+    ck_assert_ptr_null(fake->server.clients->first_starved);
+    for (int c = 0; c < 4; c++) {
+        close(fds[c]);
+    }
     fake_free(fake);
 }
 END_TEST
@@ -490,6 +569,8 @@ int main(void) {
     tcase_add_loop_test(tcase, random_pipelines_agree_with_one_after_the_other, 0, 20);
     tcase_add_test(tcase, a_barrier_waits_for_all_before_it);
     tcase_add_test(tcase, the_number_in_flight_is_bounded);
+    tcase_add_test(tcase, long_pipelines_line_up);
+    tcase_add_test(tcase, who_waits_in_line_may_go);
     tcase_add_test(tcase, state_is_that_of_the_commands_arrival);
     tcase_add_test(tcase, bad_input_ends_that_connection_only);
     tcase_add_test(tcase, quit_closes_behind_the_replies);

@@ -9,12 +9,14 @@ START_TEST(a_name_is_good_for_once) {
     int owner = 0;
     uint64_t name = 0;
     uint32_t part = 0;
-    ck_assert_int_eq(tickets_open(&tickets, &owner, 9, &name), RD_OK);
+    uint64_t when = 0;
+    ck_assert_int_eq(tickets_open(&tickets, &owner, 9, 5, &name), RD_OK);
     ck_assert_uint_eq(tickets.open, 1);
-    ck_assert_ptr_eq(tickets_close(&tickets, name, &part), &owner);
+    ck_assert_ptr_eq(tickets_close(&tickets, name, &part, &when), &owner);
     ck_assert_uint_eq(part, 9);
+    ck_assert_uint_eq(when, 5);
     ck_assert_uint_eq(tickets.open, 0);
-    ck_assert_ptr_null(tickets_close(&tickets, name, &part));
+    ck_assert_ptr_null(tickets_close(&tickets, name, &part, &when));
     tickets_free(&tickets);
 }
 END_TEST
@@ -24,12 +26,13 @@ START_TEST(a_late_name_does_not_find_the_slots_next_owner) {
     int first = 0, second = 0;
     uint64_t old_name = 0, new_name = 0;
     uint32_t part = 0;
-    ck_assert_int_eq(tickets_open(&tickets, &first, 0, &old_name), RD_OK);
-    ck_assert_ptr_eq(tickets_close(&tickets, old_name, &part), &first);
-    ck_assert_int_eq(tickets_open(&tickets, &second, 0, &new_name), RD_OK);
+    uint64_t when = 0;
+    ck_assert_int_eq(tickets_open(&tickets, &first, 0, 5, &old_name), RD_OK);
+    ck_assert_ptr_eq(tickets_close(&tickets, old_name, &part, &when), &first);
+    ck_assert_int_eq(tickets_open(&tickets, &second, 0, 5, &new_name), RD_OK);
     ck_assert_uint_eq((uint32_t)old_name, (uint32_t)new_name);
-    ck_assert_ptr_null(tickets_close(&tickets, old_name, &part));
-    ck_assert_ptr_eq(tickets_close(&tickets, new_name, &part), &second);
+    ck_assert_ptr_null(tickets_close(&tickets, old_name, &part, &when));
+    ck_assert_ptr_eq(tickets_close(&tickets, new_name, &part, &when), &second);
     tickets_free(&tickets);
 }
 END_TEST
@@ -37,12 +40,13 @@ END_TEST
 START_TEST(invented_names_find_nothing) {
     struct tickets tickets = {0};
     uint32_t part = 0;
-    ck_assert_ptr_null(tickets_close(&tickets, 0, &part));
+    uint64_t when = 0;
+    ck_assert_ptr_null(tickets_close(&tickets, 0, &part, &when));
     uint64_t name = 0;
-    ck_assert_int_eq(tickets_open(&tickets, &tickets, 0, &name), RD_OK);
-    ck_assert_ptr_null(tickets_close(&tickets, UINT64_MAX, &part));
-    ck_assert_ptr_null(tickets_close(&tickets, name + 1, &part));
-    ck_assert_ptr_null(tickets_close(&tickets, name + ((uint64_t)1 << 32), &part));
+    ck_assert_int_eq(tickets_open(&tickets, &tickets, 0, 5, &name), RD_OK);
+    ck_assert_ptr_null(tickets_close(&tickets, UINT64_MAX, &part, &when));
+    ck_assert_ptr_null(tickets_close(&tickets, name + 1, &part, &when));
+    ck_assert_ptr_null(tickets_close(&tickets, name + ((uint64_t)1 << 32), &part, &when));
     tickets_free(&tickets);
 }
 END_TEST
@@ -53,11 +57,12 @@ START_TEST(grows_without_losing_any) {
     static int owners[MANY];
     struct tickets tickets = {0};
     for (uint32_t i = 0; i < MANY; i++) {
-        ck_assert_int_eq(tickets_open(&tickets, &owners[i], i, &names[i]), RD_OK);
+        ck_assert_int_eq(tickets_open(&tickets, &owners[i], i, 5, &names[i]), RD_OK);
     }
     for (uint32_t i = MANY; i-- > 0;) {
         uint32_t part = 0;
-        ck_assert_ptr_eq(tickets_close(&tickets, names[i], &part), &owners[i]);
+        uint64_t when = 0;
+        ck_assert_ptr_eq(tickets_close(&tickets, names[i], &part, &when), &owners[i]);
         ck_assert_uint_eq(part, i);
     }
     tickets_free(&tickets);
@@ -68,11 +73,11 @@ START_TEST(survives_a_failing_allocation) {
     struct tickets tickets = {0};
     uint64_t name = 77;
     oom_fail_at(1);
-    enum rd_err err = tickets_open(&tickets, &tickets, 0, &name);
+    enum rd_err err = tickets_open(&tickets, &tickets, 0, 5, &name);
     ck_assert_int_eq(oom_stop(), 1);
     ck_assert_int_eq(err, RD_ENOMEM);
     ck_assert_uint_eq(name, 77);
-    ck_assert_int_eq(tickets_open(&tickets, &tickets, 0, &name), RD_OK);
+    ck_assert_int_eq(tickets_open(&tickets, &tickets, 0, 5, &name), RD_OK);
     tickets_free(&tickets);
 }
 END_TEST
