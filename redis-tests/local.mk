@@ -28,3 +28,6 @@ redis_tests_check_faults_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_membership
 redis_tests_check_membership_LDADD = $(REDIS_TEST_LIBS)
+
+check_PROGRAMS += redis-tests/check_peers
+redis_tests_check_peers_LDADD = $(REDIS_TEST_LIBS)
