@@ -61,9 +61,9 @@ static enum rd_err info_clients(struct server *server, struct buf *out) {
                       "connected_clients:%zu\r\ncluster_connections:%llu\r\nmaxclients:%lld\r\n"
                       "client_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%"
                       "zu\r\nblocked_clients:0\r\n"
-                      "requests_in_flight:%zu\r\n",
+                      "requests_in_flight:%zu\r\nrequests_window:%u\r\n",
                       clients->count, ULL(driver.links), (long long)server->config->maxclients,
-                      input, output, clients->tickets.open);
+                      input, output, clients->tickets.open, clients->pace.window);
 }
 
 /* A size as people read it. */
