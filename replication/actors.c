@@ -8,7 +8,7 @@ void actors_begin(struct actors *actors, struct prng *prng) {
 
 struct dot actors_next(struct actors *actors, struct prng *prng, const struct version *held) {
     const struct version_entry *entry = version_newest_epoch(held, actors->incarnation);
-    if (entry != NULL && entry->counter < UINT64_MAX)
+    if (entry != NULL && entry->counter < VERSION_MAX_COUNTER)
         return (struct dot){entry->actor, entry->counter + 1};
     if (actors->last_epoch == UINT32_MAX)
         actors_begin(actors, prng);

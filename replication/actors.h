@@ -1,9 +1,11 @@
-/* Who issues dots: this process's incarnation and its epochs (TRAPS amnesia_*: a dot issued twice loses data).
+/* Who issues dots: this process's incarnation and its epochs (TRAPS amnesia_*: a dot issued twice
+ * loses data).
  *
- * An incarnation is 64 random bits of this process start, never stored, so neither crash nor wipe nor restored
- * backup can repeat one. An actor is continued only if the object held has its entry; a key without one gets a
- * fresh epoch. Whenever the memory of what was issued may be wrong (own dots come back that the held copy
- * lacks, a local write failed, a row was lost) a fresh incarnation begins, and nothing old is continued.
+ * An incarnation is 64 random bits of this process start, never stored, so neither crash nor wipe
+ * nor restored backup can repeat one. An actor is continued only if the object held has its entry;
+ * a key without one gets a fresh epoch. Whenever the memory of what was issued may be wrong (own
+ * dots come back that the held copy lacks, a local write failed, a row was lost) a fresh
+ * incarnation begins, and nothing old is continued.
  */
 #ifndef RD_REPLICATION_ACTORS_H
 #define RD_REPLICATION_ACTORS_H
@@ -22,11 +24,13 @@ struct actors {
 /* Begins a fresh incarnation; also the first one. */
 void actors_begin(struct actors *actors, struct prng *prng);
 
-/* The next dot for a key whose held copy has the vector `held`: the caller must make it part of the held copy at once, or never
- * use it. Begins a fresh incarnation when the epochs are used up. */
+/* The next dot for a key whose held copy has the vector `held`: the caller must make it part of
+ * the held copy at once, or never use it. Begins a fresh incarnation when the epochs are used
+ * up. */
 struct dot actors_next(struct actors *actors, struct prng *prng, const struct version *held);
 
-/* True if `seen` has dots of the present incarnation that `held` lacks: the held copy has forgotten something. */
+/* True if `seen` has dots of the present incarnation that `held` lacks: the held copy has
+ * forgotten something. */
 bool actors_forgot(const struct actors *actors, const struct version *held,
                    const struct version *seen);
 
