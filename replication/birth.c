@@ -1,10 +1,11 @@
 /* Promises, proposals, and the certificate that ends both.
  *
- * Invariants: (1) a promise is said only when it is on disk, and so is a proposal; (2) BOUND has a view with the node itself in it and
- * at least one proposer; (3) BORN never ends, its certificate names the node; (4) asking implies BOUND.
+ * Invariants: (1) a promise is said only when it is on disk, and so is a proposal; (2) BOUND has a
+ * view with the node itself in it and at least one proposer; (3) BORN never ends, its certificate
+ * names the node; (4) asking implies BOUND.
  *
- * The stored row: a byte for the state, then the certificate with its key in plain (BORN), or a varint count of proposers, their
- * ids and the view (BOUND). */
+ * The stored row: a byte for the state, then the certificate with its key in plain (BORN), or a
+ * varint count of proposers, their ids and the view (BOUND). */
 #include "replication/birth.h"
 
 #include <assert.h>
@@ -74,19 +75,43 @@ static bool view_is_sound(const struct birth *birth, struct resp_slice view,
 
 /* ---- binding -------------------------------------------------------------------------------------- */
 
-/* Promises `view` to `proposer`, in memory. */
-static enum rd_err bind(struct birth *birth, struct resp_slice view,
-                        const struct node_id *proposer) {
-    bool same = birth->state == BIRTH_BOUND;
-    if (same && has_id(whole(&birth->proposers), proposer))
+static struct birth_promise *find_promise(const struct birth *birth,
+                                          const struct node_id *proposer) {
+    for (size_t i = 0; i < birth->promise_count; i++)
+        if (node_id_compare(&birth->promises[i].proposer, proposer) == 0)
+            return &birth->promises[i];
+    return NULL;
+}
+
+static enum rd_err add_promise(struct birth *birth, const struct node_id *proposer,
+                               uint64_t number) {
+    if (birth->promise_count == birth->promise_cap) {
+        size_t cap = birth->promise_cap == 0 ? 4 : birth->promise_cap * 2;
+        struct birth_promise *grown = realloc(birth->promises, cap * sizeof(*grown));
+        if (grown == NULL)
+            return RD_ENOMEM;
+        birth->promises = grown;
+        birth->promise_cap = cap;
+    }
+    birth->promises[birth->promise_count++] = (struct birth_promise){*proposer, number};
+    return RD_OK;
+}
+
+/* Promises `view`, which is the one bound to if there is one, to `proposer`, in memory. */
+static enum rd_err bind(struct birth *birth, struct resp_slice view, const struct node_id *proposer,
+                        uint64_t number) {
+    struct birth_promise *promise = find_promise(birth, proposer);
+    if (promise != NULL) {
+        promise->number = number;
         return RD_OK;
-    if (!same) {
+    }
+    if (birth->state != BIRTH_BOUND) {
         buf_reset(&birth->view, 0);
         enum rd_err err = buf_append(&birth->view, view.data, view.len);
         if (err != RD_OK)
             return err;
     }
-    enum rd_err err = buf_append(&birth->proposers, proposer->bytes, NODE_ID_BYTES);
+    enum rd_err err = add_promise(birth, proposer, number);
     if (err != RD_OK)
         return err;
     birth->view_hash = view_hash(whole(&birth->view));
@@ -95,26 +120,19 @@ static enum rd_err bind(struct birth *birth, struct resp_slice view,
     return RD_OK;
 }
 
-/* Takes a promise to `proposer` back; without proposers the node is free again. */
-static void release(struct birth *birth, const struct node_id *proposer) {
-    struct buf left = {0};
-    struct resp_slice old = whole(&birth->proposers);
-    for (size_t at = 0; at < old.len; at += NODE_ID_BYTES)
-        if (memcmp(old.data + at, proposer->bytes, NODE_ID_BYTES) != 0 &&
-            buf_append(&left, old.data + at, NODE_ID_BYTES) != RD_OK) {
-            buf_free(&left);
-            return; /* bound a little longer than need be */
-        }
-    if (buf_len(&left) == old.len) {
-        buf_free(&left);
+/* Takes the promise that answered question `number` of `proposer` back; without promises the
+ * node is free again. A RELEASE may come behind the next question, over another link, and must
+ * not undo that. */
+static void release(struct birth *birth, const struct node_id *proposer, uint64_t number) {
+    struct birth_promise *promise = find_promise(birth, proposer);
+    if (promise == NULL || (promise->number != 0 && promise->number != number))
         return;
-    }
-    buf_free(&birth->proposers);
-    birth->proposers = left;
-    if (buf_len(&left) == 0) {
+    *promise = birth->promises[--birth->promise_count];
+    if (birth->promise_count == 0) {
         buf_free(&birth->view);
         birth->state = BIRTH_UNBORN;
         birth->view_hash = 0;
+        birth->answer_count = 0; /* what was not said yet would promise what is on no disk */
     }
     changed(birth);
 }
@@ -138,29 +156,6 @@ static enum rd_err learn_members(struct birth *birth, const struct certificate *
     return err;
 }
 
-static void adopt(struct birth *birth, struct certificate *certificate) {
-    if (learn_members(birth, certificate) != RD_OK) {
-        certificate_free(certificate);
-        return; /* it will be told again */
-    }
-    certificate_free(&birth->certificate);
-    birth->certificate = *certificate;
-    *certificate = (struct certificate){0};
-    buf_free(&birth->view);
-    buf_free(&birth->proposers);
-    birth->view_hash = 0;
-    birth->asking = birth->asked = birth->wanted = false;
-    birth->answer_count = 0;
-    birth->state = BIRTH_BORN;
-    birth->peers->birth = &birth->certificate;
-    birth->peers->outcast = false;
-    changed(birth);
-    char hex[NODE_ID_HEX + 1];
-    text_hex(birth->certificate.cluster.bytes, NODE_ID_BYTES, hex);
-    effects_log(birth->core->effects, LOG_NOTICE, "Cluster %.8s is born with %u members", hex,
-                (unsigned)birth->certificate.members.count);
-}
-
 void birth_tell(struct birth *birth, uint16_t member) {
     struct buf bytes = {0};
     if (birth->state == BIRTH_BORN &&
@@ -177,11 +172,36 @@ static void tell_all(struct birth *birth) {
         birth_tell(birth, i);
 }
 
+static void adopt(struct birth *birth, struct certificate *certificate) {
+    if (learn_members(birth, certificate) != RD_OK) {
+        certificate_free(certificate);
+        return; /* it will be told again */
+    }
+    certificate_free(&birth->certificate);
+    birth->certificate = *certificate;
+    *certificate = (struct certificate){0};
+    buf_free(&birth->view);
+    birth->view_hash = 0;
+    birth->asking = birth->asked = false;
+    birth->answer_count = birth->promise_count = 0;
+    birth->state = BIRTH_BORN;
+    birth->peers->birth = &birth->certificate;
+    birth->peers->outcast = false;
+    changed(birth);
+    char hex[NODE_ID_HEX + 1];
+    text_hex(birth->certificate.cluster.bytes, NODE_ID_BYTES, hex);
+    effects_log(birth->core->effects, LOG_NOTICE, "Cluster %.8s is born with %u members", hex,
+                (unsigned)birth->certificate.members.count);
+    tell_all(birth); /* who told this node may not reach everybody who waits for its answer */
+}
+
 /* ---- the proposer --------------------------------------------------------------------------------- */
 
-static void say_view(struct birth *birth, uint16_t member, enum wire_kind kind, uint64_t hash) {
+static void say_view(struct birth *birth, uint16_t member, enum wire_kind kind, uint64_t hash,
+                     uint64_t number) {
     struct wire_msg msg = {.kind = kind};
     msg.birth.view = hash;
+    msg.birth.number = number;
     peers_say(birth->peers, member, &msg);
 }
 
@@ -190,11 +210,11 @@ static void withdraw(struct birth *birth) {
     core_trace(birth->core, "birth: withdraw");
     if (birth->asked)
         for (uint16_t i = 0; i < birth->members->count; i++)
-            say_view(birth, i, WIRE_BIRTH_RELEASE, birth->view_hash);
+            say_view(birth, i, WIRE_BIRTH_RELEASE, birth->view_hash, birth->number);
     birth->asking = birth->asked = false;
     birth->retry_us =
         birth->core->now.mono_us + RETRY_US + prng_below(&birth->core->prng, RETRY_US);
-    release(birth, &birth->core->self);
+    release(birth, &birth->core->self, 0);
 }
 
 static void complete(struct birth *birth) {
@@ -206,7 +226,6 @@ static void complete(struct birth *birth) {
         return;
     }
     adopt(birth, &made);
-    tell_all(birth);
 }
 
 static void complete_if_all_said_yes(struct birth *birth) {
@@ -229,10 +248,10 @@ static void ask_all(struct birth *birth) {
     }
     birth->awaited_count = birth->members->count;
     birth->asked = true;
-    struct resp_slice proposers = whole(&birth->proposers);
     struct wire_msg msg = {.kind = WIRE_BIRTH_ASK};
     msg.birth_ask.view = whole(&birth->view);
-    msg.birth_ask.finish = proposers.len > NODE_ID_BYTES;
+    msg.birth_ask.finish = birth->promise_count > 1;
+    msg.birth_ask.number = birth->number;
     size_t present = 1;
     for (uint16_t i = 0; i < birth->awaited_count; i++) {
         birth->awaited[i] = i != MEMBER_SELF &&
@@ -247,7 +266,6 @@ static void ask_all(struct birth *birth) {
 }
 
 void birth_want(struct birth *birth) {
-    birth->wanted = true;
     if (birth->state == BIRTH_BORN || birth->asking || birth->retry_us > birth->core->now.mono_us)
         return;
     struct buf view = {0};
@@ -256,11 +274,12 @@ void birth_want(struct birth *birth) {
         err = own_view(birth, &view);
     if (err == RD_OK)
         err = bind(birth, birth->state == BIRTH_BOUND ? whole(&birth->view) : whole(&view),
-                   &birth->core->self);
+                   &birth->core->self, 0);
     buf_free(&view);
     if (err != RD_OK)
         return;
     birth->asking = true;
+    birth->number = prng_u64(&birth->core->prng) | 1;
     if (birth->row_durable == birth->row)
         ask_all(birth); /* else birth_stored goes on */
 }
@@ -272,7 +291,7 @@ void birth_lost(struct birth *birth, uint16_t member) {
 
 /* ---- messages ------------------------------------------------------------------------------------- */
 
-static enum rd_err answer_when_stored(struct birth *birth, uint16_t member, uint64_t hash) {
+static enum rd_err answer_when_stored(struct birth *birth, uint16_t member, uint64_t number) {
     if (birth->answer_count == birth->answer_cap) {
         size_t cap = birth->answer_cap == 0 ? 8 : birth->answer_cap * 2;
         struct birth_ask *grown = realloc(birth->answers, cap * sizeof(*grown));
@@ -281,13 +300,13 @@ static enum rd_err answer_when_stored(struct birth *birth, uint16_t member, uint
         birth->answers = grown;
         birth->answer_cap = cap;
     }
-    birth->answers[birth->answer_count++] = (struct birth_ask){member, hash, birth->row};
+    birth->answers[birth->answer_count++] = (struct birth_ask){member, number, birth->row};
     return RD_OK;
 }
 
 static void on_ask(struct birth *birth, uint16_t member, const struct wire_msg *msg) {
     struct resp_slice view = msg->birth_ask.view;
-    uint64_t hash = view_hash(view);
+    uint64_t hash = view_hash(view), number = msg->birth_ask.number;
     const struct node_id *proposer = &birth->members->items[member].id;
     if (birth->state == BIRTH_BORN) {
         birth_tell(birth, member);
@@ -297,13 +316,13 @@ static void on_ask(struct birth *birth, uint16_t member, const struct wire_msg *
     bool may = view_is_sound(birth, view, proposer) &&
                (birth->state == BIRTH_BOUND ? hash == birth->view_hash
                                             : !smaller || msg->birth_ask.finish);
-    if (may && bind(birth, view, proposer) == RD_OK &&
-        answer_when_stored(birth, member, hash) == RD_OK) {
+    if (may && bind(birth, view, proposer, number) == RD_OK &&
+        answer_when_stored(birth, member, number) == RD_OK) {
         if (birth->row_durable >= birth->row)
             birth_stored(birth, birth->row_durable, true);
         return;
     }
-    say_view(birth, member, WIRE_BIRTH_NO, hash);
+    say_view(birth, member, WIRE_BIRTH_NO, hash, number);
 }
 
 static void on_born(struct birth *birth, struct link *link, struct resp_slice bytes) {
@@ -343,6 +362,13 @@ static void on_born(struct birth *birth, struct link *link, struct resp_slice by
     adopt(birth, &told);
 }
 
+/* True if a YES or NO answers what is asked now. A late one says what was promised then, and may
+ * have been released since. */
+static bool is_answer(const struct birth *birth, const struct wire_msg *msg) {
+    return birth->asked && msg->birth.view == birth->view_hash &&
+           msg->birth.number == birth->number;
+}
+
 void birth_message(struct birth *birth, uint16_t member, struct link *link,
                    const struct wire_msg *msg) {
     switch (msg->kind) {
@@ -350,18 +376,18 @@ void birth_message(struct birth *birth, uint16_t member, struct link *link,
         on_ask(birth, member, msg);
         break;
     case WIRE_BIRTH_YES:
-        if (birth->asked && msg->birth.view == birth->view_hash && member < birth->awaited_count) {
+        if (is_answer(birth, msg) && member < birth->awaited_count) {
             birth->awaited[member] = 0;
             complete_if_all_said_yes(birth);
         }
         break;
     case WIRE_BIRTH_NO:
-        if (birth->asked && msg->birth.view == birth->view_hash)
+        if (is_answer(birth, msg))
             withdraw(birth);
         break;
     case WIRE_BIRTH_RELEASE:
         if (birth->state == BIRTH_BOUND && msg->birth.view == birth->view_hash)
-            release(birth, &birth->members->items[member].id);
+            release(birth, &birth->members->items[member].id, msg->birth.number);
         break;
     case WIRE_BORN:
         on_born(birth, link, msg->born.certificate);
@@ -383,9 +409,9 @@ enum rd_err birth_flush(struct birth *birth, struct buf *out) {
     if (err == RD_OK && birth->state == BIRTH_BORN)
         err = certificate_encode(&birth->certificate, NULL, out);
     if (err == RD_OK && birth->state == BIRTH_BOUND) {
-        err = varint_put(out, buf_len(&birth->proposers) / NODE_ID_BYTES);
-        if (err == RD_OK)
-            err = buf_append(out, buf_data(&birth->proposers), buf_len(&birth->proposers));
+        err = varint_put(out, birth->promise_count);
+        for (size_t i = 0; err == RD_OK && i < birth->promise_count; i++)
+            err = buf_append(out, birth->promises[i].proposer.bytes, NODE_ID_BYTES);
         if (err == RD_OK)
             err = buf_append(out, buf_data(&birth->view), buf_len(&birth->view));
     }
@@ -407,8 +433,8 @@ void birth_stored(struct birth *birth, uint64_t row, bool ok) {
         struct birth_ask *answer = &birth->answers[i];
         if (answer->row > birth->row_durable)
             birth->answers[kept++] = *answer;
-        else if (birth->state == BIRTH_BOUND && answer->view_hash == birth->view_hash)
-            say_view(birth, answer->member, WIRE_BIRTH_YES, answer->view_hash);
+        else if (birth->state == BIRTH_BOUND)
+            say_view(birth, answer->member, WIRE_BIRTH_YES, birth->view_hash, answer->number);
     }
     birth->answer_count = kept;
     if (birth->asking && !birth->asked && birth->row_durable == birth->row)
@@ -417,6 +443,20 @@ void birth_stored(struct birth *birth, uint64_t row, bool ok) {
 
 /* ---- start and end -------------------------------------------------------------------------------- */
 
+static struct node_id id_at(struct resp_slice ids, size_t at) {
+    struct node_id id;
+    memcpy(id.bytes, ids.data + at, NODE_ID_BYTES);
+    return id;
+}
+
+/* True if `view` is sorted and names this node. */
+static bool own_view_is_sound(const struct birth *birth, struct resp_slice view) {
+    for (size_t at = NODE_ID_BYTES; at < view.len; at += NODE_ID_BYTES)
+        if (compare_ids(view.data + at - NODE_ID_BYTES, view.data + at) >= 0)
+            return false;
+    return has_id(view, &birth->core->self);
+}
+
 static enum rd_err read_bound(struct birth *birth, struct resp_slice bytes) {
     size_t at = 0;
     uint64_t count;
@@ -424,19 +464,23 @@ static enum rd_err read_bound(struct birth *birth, struct resp_slice bytes) {
         count > RING_MAX_MEMBERS || bytes.len - at <= count * NODE_ID_BYTES ||
         (bytes.len - at) % NODE_ID_BYTES != 0)
         return RD_ECORRUPT;
-    size_t view = at + count * NODE_ID_BYTES;
-    enum rd_err err = buf_append(&birth->proposers, bytes.data + at, count * NODE_ID_BYTES);
-    if (err == RD_OK)
-        err = buf_append(&birth->view, bytes.data + view, bytes.len - view);
-    for (size_t id = view; err == RD_OK && id < bytes.len; id += NODE_ID_BYTES) {
-        struct node_id member;
+    struct resp_slice proposers = {bytes.data + at, count * NODE_ID_BYTES};
+    struct resp_slice view = {proposers.data + proposers.len, bytes.len - at - proposers.len};
+    if (!own_view_is_sound(birth, view))
+        return RD_ECORRUPT;
+    enum rd_err err = buf_append(&birth->view, view.data, view.len);
+    for (size_t i = 0; err == RD_OK && i < proposers.len; i += NODE_ID_BYTES) {
+        struct node_id proposer = id_at(proposers, i);
+        err = add_promise(birth, &proposer, 0);
+    }
+    for (size_t i = 0; err == RD_OK && i < view.len; i += NODE_ID_BYTES) {
+        struct node_id member = id_at(view, i);
         uint16_t index;
-        memcpy(member.bytes, bytes.data + id, NODE_ID_BYTES);
         err = members_add(birth->members, &member, &index);
     }
-    birth->view_hash = view_hash(whole(&birth->view));
+    birth->view_hash = view_hash(view);
     birth->state = BIRTH_BOUND;
-    return err;
+    return err == RD_ETOOBIG ? RD_ECORRUPT : err;
 }
 
 enum rd_err birth_init(struct birth *birth, struct core *core, struct members *members,
@@ -467,7 +511,7 @@ enum rd_err birth_init(struct birth *birth, struct core *core, struct members *m
 void birth_free(struct birth *birth) {
     certificate_free(&birth->certificate);
     buf_free(&birth->view);
-    buf_free(&birth->proposers);
+    free(birth->promises);
     free(birth->awaited);
     free(birth->answers);
     *birth = (struct birth){0};

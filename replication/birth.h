@@ -6,11 +6,13 @@
  *           |  +------------------------------|--+                                 |
  *           +---------------------------------+----- BORN certificate arrives -----+
  *
- * Unborn nodes meet and merge freely. The first accepted write makes its coordinator propose the members it
- * knows (its view). Every member of the view that it can reach must promise to be born with exactly that view, on disk, before
- * anything is acknowledged, and these must be a majority of it; a node promises one view at a time. So two births with different members cannot both complete among nodes that
- * reach each other, and the same view gives the same certificate whoever proposes it. A node bound by a proposer that went away finishes that
- * view itself at its next write. Members of the view out of reach are told when they come. Two born clusters never merge.
+ * Unborn nodes meet and merge freely. The first accepted write makes its coordinator propose the
+ * members it knows (its view). Every member of the view that it can reach must promise to be born
+ * with exactly that view, on disk, before anything is acknowledged, and these must be a majority of
+ * it; a node promises one view at a time. So two births with different members cannot both complete
+ * among nodes that reach each other, and the same view gives the same certificate whoever proposes
+ * it. A node bound by a proposer that went away finishes that view itself at its next write.
+ * Members of the view out of reach are told when they come. Two born clusters never merge.
  */
 #ifndef RD_REPLICATION_BIRTH_H
 #define RD_REPLICATION_BIRTH_H
@@ -19,9 +21,14 @@
 
 enum birth_state { BIRTH_UNBORN = 0, BIRTH_BOUND = 1, BIRTH_BORN = 2 };
 
+struct birth_promise { /* of the view, to a proposer */
+    struct node_id proposer;
+    uint64_t number; /* of its question; 0: not known any more, or the node's own */
+};
+
 struct birth_ask { /* a promise that waits for the disk */
     uint16_t member;
-    uint64_t view_hash;
+    uint64_t number;
     uint64_t row; /* the row version that holds it */
 };
 
@@ -32,13 +39,14 @@ struct birth {
     enum birth_state state;
     struct certificate certificate; /* BORN */
 
-    struct buf view;      /* BOUND: the packed, sorted ids promised */
-    uint64_t view_hash;   /* of it */
-    struct buf proposers; /* BOUND: packed ids of those it was promised to */
+    struct buf view;                /* BOUND: the packed, sorted ids promised */
+    uint64_t view_hash;             /* of it */
+    struct birth_promise *promises; /* owned; BOUND: to whom it was promised */
+    size_t promise_count, promise_cap;
 
-    bool wanted;      /* a write waits for the birth */
     bool asking;      /* this node has proposed `view` */
     bool asked;       /* the questions are out */
+    uint64_t number;  /* of these questions: answers to earlier ones do not count */
     uint8_t *awaited; /* owned: by member index, 1 where a YES is missing */
     uint16_t awaited_count, awaited_cap;
     uint64_t retry_us; /* no new proposal before */
@@ -50,14 +58,16 @@ struct birth {
     uint64_t row_durable;
 };
 
-/* Starts from the stored row (NULL: none). Borrows the rest for its life. Errors: RD_ECORRUPT, RD_ENOMEM. */
+/* Starts from the stored row (NULL: none). Borrows the rest for its life. Errors: RD_ECORRUPT,
+ * RD_ENOMEM. */
 enum rd_err birth_init(struct birth *birth, struct core *core, struct members *members,
                        struct peers *peers, struct blob *row);
 
 /* Frees all. */
 void birth_free(struct birth *birth);
 
-/* A write waits: begins a proposal now or as soon as one can be made. Called again on each tick while writes wait. */
+/* A write waits: begins a proposal now or as soon as one can be made. Called again on each tick
+ * while writes wait. */
 void birth_want(struct birth *birth);
 
 /* A BIRTH_* or BORN message from `member` over `link`, which may be refused and gone afterwards. */
@@ -70,7 +80,8 @@ void birth_lost(struct birth *birth, uint16_t member);
 /* True if the state has changed since it was last handed to the store. */
 bool birth_dirty(const struct birth *birth);
 
-/* Appends the row to be stored (STORE_META "birth") and counts it as handed over; birth->row_flushed then names it. Error: RD_ENOMEM. */
+/* Appends the row to be stored (STORE_META "birth") and counts it as handed over;
+ * birth->row_flushed then names it. Error: RD_ENOMEM. */
 enum rd_err birth_flush(struct birth *birth, struct buf *out);
 
 /* The flushed row `row` is on disk, or could not be stored: then it is dirty again. */

@@ -76,6 +76,10 @@ enum rd_err certificate_decode(struct resp_slice bytes, const char *secret,
         members_unpack((struct resp_slice){bytes.data + head, bytes.len - head}, &read.members);
     if (err != RD_OK)
         return err == RD_ENOMEM ? err : RD_EPROTO;
+    if (node_id_compare(&read.cluster, &read.members.items[0].id) != 0) {
+        certificate_free(&read);
+        return RD_EPROTO;
+    }
     *out = read;
     return RD_OK;
 }

@@ -1,7 +1,9 @@
-/* The birth certificate of a cluster: its id, the key that seals contexts, and the members it was born with.
+/* The birth certificate of a cluster: its id, the key that seals contexts, and the members it was
+ * born with.
  *
  * The id is the lowest node id among the members, the key the one that node brought along, so that
- * everybody who knows the same members makes the same certificate. The members' vnodes and zones in it are the cluster's first layout.
+ * everybody who knows the same members makes the same certificate. The members' vnodes and zones in
+ * it are the cluster's first layout.
  */
 #ifndef RD_REPLICATION_CERTIFICATE_H
 #define RD_REPLICATION_CERTIFICATE_H
@@ -18,12 +20,14 @@ struct certificate {
 /* Frees the members; zeroed again. */
 void certificate_free(struct certificate *certificate);
 
-/* Makes the certificate of the cluster whose members are those in `known` with ids in the sorted, packed `view`. `secret` unmasks the
- * key. Errors: RD_ENOTFOUND (an entry of the view is not known yet), RD_ENOMEM. */
+/* Makes the certificate of the cluster whose members are those in `known` with ids in the
+ * sorted, packed `view`. `secret` unmasks the key. Errors: RD_ENOTFOUND (an entry of the view is
+ * not known yet), RD_ENOMEM. */
 enum rd_err certificate_make(const struct members *known, struct resp_slice view,
                              const char *secret, struct certificate *out);
 
-/* Appends the packed form. `secret` masks the key, as it must be on the wire; NULL leaves it plain, for the node's own disk. Error: RD_ENOMEM. */
+/* Appends the packed form. `secret` masks the key, as it must be on the wire; NULL leaves it
+ * plain, for the node's own disk. Error: RD_ENOMEM. */
 enum rd_err certificate_encode(const struct certificate *certificate, const char *secret,
                                struct buf *out);
 
@@ -31,8 +35,8 @@ enum rd_err certificate_encode(const struct certificate *certificate, const char
 enum rd_err certificate_decode(struct resp_slice bytes, const char *secret,
                                struct certificate *out);
 
-/* XORs `key` with what the secret and `owner` give: masks or unmasks. Without TLS this is what keeps a seal key from whoever listens
- * on the wire. */
+/* XORs `key` with what the secret and `owner` give: masks or unmasks. Without TLS this is what
+ * keeps a seal key from whoever listens on the wire. */
 void certificate_mask(const char *secret, const struct node_id *owner,
                       uint8_t key[CONTEXT_KEY_BYTES]);
 

@@ -149,3 +149,7 @@ check_PROGRAMS += tests/unit/check_op_read
 tests_unit_check_op_read_SOURCES = tests/unit/check_op_read.c $(NODE_RIG)
 tests_unit_check_op_read_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_op_read_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_birth
+tests_unit_check_birth_SOURCES = tests/unit/check_birth.c $(NODE_RIG)
+tests_unit_check_birth_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

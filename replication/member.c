@@ -1,5 +1,6 @@
-/* The member map and its packed forms. An entry on the wire: id, then varints generation, version, vnodes, port,
- * cluster port, then host and zone with a length byte each, then the masked key. */
+/* The member map and its packed forms. An entry on the wire: id, then varints generation,
+ * version, vnodes, port, cluster port, then host and zone with a length byte each, then the
+ * masked key. */
 #include "replication/member.h"
 
 #include <assert.h>
@@ -174,7 +175,8 @@ enum rd_err members_compare(const struct members *members, struct resp_slice lin
     return RD_OK;
 }
 
-/* Reads a length byte and that much text into `to` of `size` bytes. No zero bytes are allowed inside. */
+/* Reads a length byte and that much text into `to` of `size` bytes. No zero bytes are allowed
+ * inside. */
 static enum rd_err get_text(struct resp_slice from, size_t *at, char *to, size_t size) {
     if (*at >= from.len)
         return RD_EPROTO;
@@ -223,7 +225,7 @@ static enum rd_err merge_entry(struct members *members, const struct member *ent
         struct member *self = &members->items[MEMBER_SELF];
         if (compare_age(entry->generation, entry->version, self) > 0) {
             /* the store forgot some starts of this node: outdo what the others remember */
-            self->generation = entry->generation + 1;
+            self->generation = entry->generation + (entry->generation < INT64_MAX);
             (*changed)++;
         }
         return RD_OK;

@@ -41,36 +41,40 @@ void members_free(struct members *members);
 /* The index of `id`, or MEMBER_NONE. */
 uint16_t members_find(const struct members *members, const struct node_id *id);
 
-/* The index of `id`, added with nothing else known if it is new. Errors: RD_ENOMEM, RD_ETOOBIG (RING_MAX_MEMBERS). */
+/* The index of `id`, added with nothing else known if it is new. Errors: RD_ENOMEM, RD_ETOOBIG
+ * (RING_MAX_MEMBERS). */
 enum rd_err members_add(struct members *members, const struct node_id *id, uint16_t *out);
 
-/* A hash over all entries' (id, generation, version): equal means that there is nothing to gossip. */
+/* A hash over all entries' (id, generation, version): equal means that there is nothing to
+ * gossip. */
 uint64_t members_hash(const struct members *members);
 
 /* Appends the lines (id, generation, version) of all members. Error: RD_ENOMEM. */
 enum rd_err members_digest(const struct members *members, struct buf *out);
 
-/* Compares with a peer's digest lines: appends to `entries` those entries of which it has less, to `wanted` the ids
- * of which it has more. Errors: RD_EPROTO, RD_ENOMEM. */
+/* Compares with a peer's digest lines: appends to `entries` those entries of which it has less,
+ * to `wanted` the ids of which it has more. Errors: RD_EPROTO, RD_ENOMEM. */
 enum rd_err members_compare(const struct members *members, struct resp_slice lines,
                             struct buf *entries, struct buf *wanted);
 
 /* Appends all known entries. Error: RD_ENOMEM. */
 enum rd_err members_encode_all(const struct members *members, struct buf *out);
 
-/* Appends the entries of the packed ids in `wanted` (unknown ones are skipped). Errors: RD_EPROTO, RD_ENOMEM. */
+/* Appends the entries of the packed ids in `wanted` (unknown ones are skipped). Errors:
+ * RD_EPROTO, RD_ENOMEM. */
 enum rd_err members_encode_wanted(const struct members *members, struct resp_slice wanted,
                                   struct buf *out);
 
-/* Merges packed entries: those that are newer replace, except the node's own (index 0). `accept` says of an unknown id whether it may be added.
- * `changed` counts entries added or replaced. An own entry from an earlier life with a higher generation raises ours above
- * it. Errors: RD_EPROTO (nothing changed), RD_ENOMEM, RD_ETOOBIG. */
+/* Merges packed entries: those that are newer replace, except the node's own (index 0). `accept`
+ * says of an unknown id whether it may be added. `changed` counts entries added or replaced. An
+ * own entry from an earlier life with a higher generation raises ours above it. Errors:
+ * RD_EPROTO (nothing changed), RD_ENOMEM, RD_ETOOBIG. */
 enum rd_err members_merge(struct members *members, struct resp_slice entries,
                           bool (*accept)(void *arg, const struct node_id *id), void *arg,
                           uint32_t *changed);
 
-/* Unpacks `entries` into `*out` (overwritten), in their order, which must be that of ids. Free with members_free. Errors: RD_EPROTO,
- * RD_ETOOBIG, RD_ENOMEM. */
+/* Unpacks `entries` into `*out` (overwritten), in their order, which must be that of ids. Free
+ * with members_free. Errors: RD_EPROTO, RD_ETOOBIG, RD_ENOMEM. */
 enum rd_err members_unpack(struct resp_slice entries, struct members *out);
 
 /* Appends the packed entry of one member. Error: RD_ENOMEM. */

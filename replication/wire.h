@@ -1,8 +1,10 @@
-/* What peers say to each other: RESP arrays of bulk strings, a name and its fields, readable with redis-cli.
+/* What peers say to each other: RESP arrays of bulk strings, a name and its fields, readable with
+ * redis-cli.
  *
- * One table gives names, fields, encoder and decoder. Numbers are decimal text, ids and objects are bytes.
- * A decoded message borrows the bytes of its frame. An unknown name, a wrong number of fields or a field that is no number is
- * RD_EPROTO; the caller logs it and drops the link. What the fields mean is checked by whoever handles the message.
+ * One table gives names, fields, encoder and decoder. Numbers are decimal text, ids and objects are
+ * bytes. A decoded message borrows the bytes of its frame. An unknown name, a wrong number of
+ * fields or a field that is no number is RD_EPROTO; the caller logs it and drops the link. What the
+ * fields mean is checked by whoever handles the message.
  */
 #ifndef RD_REPLICATION_WIRE_H
 #define RD_REPLICATION_WIRE_H
@@ -12,7 +14,8 @@
 #include "resp/slice.h"
 
 enum wire_kind {
-    /* the handshake: dialler HELLO, acceptor CHALLENGE, dialler PROOF, acceptor WELCOME; REFUSE at any point */
+    /* the handshake: dialler HELLO, acceptor CHALLENGE, dialler PROOF, acceptor WELCOME; REFUSE
+     * at any point */
     WIRE_HELLO,
     WIRE_CHALLENGE,
     WIRE_PROOF,
@@ -86,9 +89,11 @@ struct wire_msg {
         struct {
             struct resp_slice view; /* packed node ids, sorted */
             uint64_t finish; /* 1: an earlier proposal that was interrupted is to be finished */
+            uint64_t number; /* of this question, given back in the answer; never 0 */
         } birth_ask;
         struct {
-            uint64_t view; /* hash of the view that is answered or released */
+            uint64_t view;   /* hash of the view that is answered or released */
+            uint64_t number; /* of the question that is answered or withdrawn */
         } birth;
         struct {
             struct resp_slice certificate;
