@@ -1,7 +1,7 @@
 /* The request table.
  *
- * Invariants: (1) a slot's generation changes when its request ends, so no name is used twice; (2) the deadline list is
- * sorted; (3) in_flight + free_count = slot_count. */
+ * Invariants: (1) a slot's generation changes when its request ends, so no name is used twice;
+ * (2) the deadline list is sorted; (3) in_flight + free_count = slot_count. */
 #include "replication/coordinator.h"
 
 #include <assert.h>
@@ -71,7 +71,7 @@ enum rd_err coordinator_open(struct coordinator *co, enum request_kind kind,
     struct request *request = calloc(1, sizeof(*request));
     if (request == NULL)
         return RD_ENOMEM;
-    if (key != NULL) {
+    if (kind != REQUEST_COUNT) {
         enum rd_err err = blob_new(key, key_len, &request->key);
         if (err != RD_OK) {
             free(request);
@@ -148,7 +148,8 @@ static void answer_peer(struct coordinator *co, const struct requester *from,
     peers_say(co->peers, from->member, &msg);
 }
 
-/* Answers whoever asked; takes `reply` over. Without memory for a reply the effect itself says so. */
+/* Answers whoever asked; takes `reply` over. Without memory for a reply the effect itself says
+ * so. */
 static void answer(struct coordinator *co, const struct requester *from, struct client_reply *reply,
                    bool handled) {
     if (from->is_peer) {

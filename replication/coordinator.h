@@ -1,8 +1,9 @@
 /* The coordinator's table of requests in flight, and what its operations work with.
  *
- * Requests are named by {slot, generation}, on the wire too, never by pointer: a late answer to a finished request finds
- * nothing, is counted and dropped. The table is bounded (max_requests); above it a request is turned away before
- * anything was done. Each request ends exactly once, by coordinator_finish, after one reply.
+ * Requests are named by {slot, generation}, on the wire too, never by pointer: a late answer to a
+ * finished request finds nothing, is counted and dropped. The table is bounded (max_requests);
+ * above it a request is turned away before anything was done. Each request ends exactly once, by
+ * coordinator_finish, after one reply.
  */
 #ifndef RD_REPLICATION_COORDINATOR_H
 #define RD_REPLICATION_COORDINATOR_H
@@ -84,13 +85,16 @@ struct coordinator {
     void *live_counter_arg;
 };
 
-/* Reserves the table of core->conf.max_requests. Error: RD_ENOMEM. The pointers to the others are set by the caller. */
+/* Reserves the table of core->conf.max_requests. Error: RD_ENOMEM. The pointers to the others
+ * are set by the caller. */
 enum rd_err coordinator_init(struct coordinator *co, struct core *core);
 
 /* Frees all requests without replies. */
 void coordinator_free(struct coordinator *co);
 
-/* Opens a request of `kind` with the deadline of request-timeout. `key` (borrowed, copied) may be NULL. Errors: RD_EOVERLOADED, RD_ENOMEM. */
+/* Opens a request of `kind` with the deadline of request-timeout. `key` (borrowed, copied) is
+ * that of all but REQUEST_COUNT; it may be empty, and then NULL. Errors: RD_EOVERLOADED,
+ * RD_ENOMEM. */
 enum rd_err coordinator_open(struct coordinator *co, enum request_kind kind,
                              const struct requester *from, const void *key, size_t key_len,
                              struct request **out);
@@ -105,7 +109,8 @@ void coordinator_hedge_at(struct coordinator *co, struct request *request, uint6
 /* A zeroed reply, or NULL without memory. */
 struct client_reply *coordinator_reply_new(enum rd_err err);
 
-/* Ends `request` with `reply` (taken over; NULL: out of memory): to the client, or as FORWARD_ANSWER to the peer. */
+/* Ends `request` with `reply` (taken over; NULL: out of memory): to the client, or as
+ * FORWARD_ANSWER to the peer. */
 void coordinator_finish(struct coordinator *co, struct request *request,
                         struct client_reply *reply);
 
@@ -113,7 +118,8 @@ void coordinator_finish(struct coordinator *co, struct request *request,
 void coordinator_fail(struct coordinator *co, struct request *request, enum rd_err err,
                       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Ends a request that was never opened, in the same way. `handled` is always no: nothing was done. */
+/* Ends a request that was never opened, in the same way. `handled` is always no: nothing was
+ * done. */
 void coordinator_turn_away(struct coordinator *co, const struct requester *from, enum rd_err err,
                            const char *text);
 

@@ -16,8 +16,8 @@ static const char *closed_reason(const struct node *node) {
     return "this node has not met its seeds yet";
 }
 
-/* Opens a sealed context. One that covers nothing may have been sealed before the cluster was born, with the zero key: it has no
- * power, so it is believed. */
+/* Opens a sealed context. One that covers nothing may have been sealed before the cluster was
+ * born, with the zero key: it has no power, so it is believed. */
 static enum rd_err open_context(const struct node *node, const char *token, size_t len,
                                 const void *key, size_t key_len, struct context *out) {
     static const uint8_t zero_key[CONTEXT_KEY_BYTES];
@@ -38,9 +38,9 @@ static enum rd_err open_context(const struct node *node, const char *token, size
     return RD_OK;
 }
 
-static bool is_home(const struct node *node, const struct request *request) {
+static bool is_home(const struct node *node, uint16_t partition) {
     uint16_t homes[PREFLIST_MAX_N];
-    size_t count = coordinator_homes(&node->co, request, homes);
+    size_t count = placement_homes(&node->placement, partition, homes);
     for (size_t i = 0; i < count; i++)
         if (homes[i] == MEMBER_SELF)
             return true;
@@ -48,7 +48,7 @@ static bool is_home(const struct node *node, const struct request *request) {
 }
 
 void node_start_write(struct node *node, struct request *request) {
-    if (is_home(node, request)) {
+    if (is_home(node, request->partition)) {
         request->kind = REQUEST_WRITE;
         op_write_start(&node->co, request);
     } else {
@@ -143,7 +143,15 @@ void node_on_client(struct node *node, const struct client_request *client) {
 void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *msg) {
     const struct requester from = {.is_peer = true, .member = member, .id = msg->forward.id};
     if (node->birth.state != BIRTH_BORN) {
-        coordinator_turn_away(&node->co, &from, RD_ECLUSTERDOWN, closed_reason(node));
+        coordinator_turn_away(&node->co, &from, RD_ECLUSTERDOWN,
+                              "the replica does not know yet that the cluster is born");
+        return;
+    }
+    uint16_t slot = node_slot(node, msg->forward.key.data, msg->forward.key.len);
+    if (!is_home(node, slot_partition(slot, node->core.conf.partitions))) {
+        coordinator_turn_away(&node->co, &from, RD_EREFUSED,
+                              "the node it was forwarded to is no replica of the key; nothing was "
+                              "written");
         return;
     }
     struct client_request client = {
@@ -165,12 +173,6 @@ void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *
     }
     struct request *request = open_write(node, &from, &client);
     blob_unref(client.value);
-    if (request == NULL)
-        return;
-    if (is_home(node, request))
+    if (request != NULL)
         node_start_write(node, request);
-    else
-        coordinator_fail(&node->co, request, RD_EREFUSED,
-                         "the node it was forwarded to is no replica of the key; nothing was "
-                         "written");
 }
