@@ -1,7 +1,8 @@
 /* Links and dials. A link is owned by the hash; peers point at ready ones only.
  *
- * Invariants: (1) a ready link has a member, is that member's outgoing or incoming link, and appears once; (2) the node itself
- * has no link; (3) a dial number is in progress at no more than one dialler. */
+ * Invariants: (1) a ready link has a member, is that member's outgoing or incoming link, and
+ * appears once; (2) the node itself has no link; (3) a dial number is in progress at no more
+ * than one dialler. */
 #include "replication/peers.h"
 
 #include <assert.h>
@@ -375,7 +376,8 @@ static bool proof_holds(const struct peers *peers, const struct link *link, bool
 
 #define WRONG_SECRET "it does not know the cluster-secret"
 
-/* The outgoing link on which this node has already shown who it is to the node at the other end of `link`; NULL if none. */
+/* The outgoing link on which this node has already shown who it is to the node at the other end
+ * of `link`; NULL if none. */
 static const struct link *twin_of(const struct peers *peers, const struct link *link) {
     for (const struct link *other = peers->links; other != NULL; other = other->hh.next)
         if (other != link && other->outgoing &&
@@ -385,8 +387,8 @@ static const struct link *twin_of(const struct peers *peers, const struct link *
     return NULL;
 }
 
-/* CHALLENGE arrives at the dialler. A node met twice, as a seed and as a member, gets one link: the second ends before the
- * peer would use it, since what the peer sent over it would be lost. */
+/* CHALLENGE arrives at the dialler. A node met twice, as a seed and as a member, gets one link:
+ * the second ends before the peer would use it, since what the peer sent over it would be lost. */
 static void on_challenge(struct peers *peers, struct link *link, const struct wire_hello *hello) {
     char reason[HANDSHAKE_REASON_BYTES];
     bool outcast;
@@ -416,8 +418,8 @@ static void on_challenge(struct peers *peers, struct link *link, const struct wi
     say_on(peers, link, &msg);
 }
 
-/* Binds a proven link to its member. The newest incoming link wins (an older one may be dead without our knowing); of
- * two outgoing ones the older, which works. */
+/* Binds a proven link to its member. The newest incoming link wins (an older one may be dead
+ * without our knowing); of two outgoing ones the older, which works. */
 static void make_ready(struct peers *peers, struct link *link, struct peers_news *news) {
     uint16_t member;
     if (members_add(peers->members, &link->theirs.node, &member) != RD_OK) {
@@ -469,7 +471,8 @@ static void on_proof(struct peers *peers, struct link *link, struct resp_slice p
     make_ready(peers, link, news);
 }
 
-/* WELCOME arrives at the dialler. A node that was told no address of its own takes the one its peer sees. */
+/* WELCOME arrives at the dialler. A node that was told no address of its own takes the one its
+ * peer sees. */
 static void on_welcome(struct peers *peers, struct link *link, struct resp_slice seen,
                        struct peers_news *news) {
     struct member *self = &peers->members->items[MEMBER_SELF];
@@ -486,13 +489,15 @@ static void on_refuse(struct peers *peers, struct link *link, struct resp_slice 
                       bool outcast) {
     char reason[HANDSHAKE_REASON_BYTES];
     size_t len = text.len < sizeof(reason) - 1 ? text.len : sizeof(reason) - 1;
-    memcpy(reason, text.data, len);
+    if (len > 0)
+        memcpy(reason, text.data, len);
     reason[len] = 0;
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)reason[i] < ' ')
             reason[i] = '?';
     log_refusal(peers, "Was refused by", link, reason);
-    peers->outcast = peers->outcast || (outcast && peers->birth == NULL);
+    if (outcast && link->outgoing && peers->birth == NULL)
+        peers->outcast = true; /* said by whom this node looks for, not by whoever comes along */
     peers->core->stats.links_refused++;
     close_link(peers, link);
 }
