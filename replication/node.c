@@ -1,7 +1,8 @@
 /* The step: which event goes to which protocol, and what follows from it within the same step.
  *
- * Invariants: (1) a step runs until nothing follows any more: replica answers, lost members, the birth; (2) nothing is sent or
- * dialled before the node's own id is on disk; (3) batches complete in the order in which they were emitted. */
+ * Invariants: (1) a step runs until nothing follows any more: replica answers, lost members, the
+ * birth; (2) nothing is sent or dialled before the node's own id is on disk; (3) batches
+ * complete in the order in which they were emitted. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,12 @@ static enum rd_err init_identity(struct node *node, const struct blob *row, char
         return RD_ECORRUPT;
     }
     memcpy(core->self.bytes, row->bytes, NODE_ID_BYTES);
-    identity->generation = get_u64(row->bytes + NODE_ID_BYTES) + 1;
+    uint64_t last = get_u64(row->bytes + NODE_ID_BYTES);
+    if (last == 0 || last >= INT64_MAX) {
+        snprintf(reason, 256, "the stored node id is damaged");
+        return RD_ECORRUPT;
+    }
+    identity->generation = last + 1;
     memcpy(identity->birth_key, row->bytes + NODE_ID_BYTES + 16, CONTEXT_KEY_BYTES);
     if (get_u64(row->bytes + NODE_ID_BYTES + 8) == core->actors.incarnation &&
         !RD_PLANTED(core, REUSED_DOT_AFTER_RESTART)) {
@@ -191,7 +197,8 @@ void node_free(struct node **node) {
 
 /* ---- placement ------------------------------------------------------------------------------------ */
 
-/* The members whose places count: those of the certificate, or, before birth, all that are known. */
+/* The members whose places count: those of the certificate, or, before birth, all that are
+ * known. */
 static enum rd_err layout_members(const struct node *node, struct members *out) {
     struct members layout = {0};
     enum rd_err err = RD_OK;
@@ -211,7 +218,9 @@ static enum rd_err layout_members(const struct node *node, struct members *out) 
     return RD_OK;
 }
 
-/* Computes the placement anew if what it rests on has changed. Without memory for it the old one stays, and it is tried again at the next step. */
+/* Computes the placement anew if what it rests on has changed. Without memory for it, it is
+ * tried again at the next step; meanwhile the old one stays before the birth, and there is none
+ * after it: two nodes with different homes for a key would lose writes. */
 static void refresh_placement(struct node *node) {
     const struct members *born = &node->birth.certificate.members;
     bool is_born = node->birth.state == BIRTH_BORN;
@@ -230,6 +239,8 @@ static void refresh_placement(struct node *node) {
     else
         effects_log(node->core.effects, LOG_WARNING, "The placement could not be computed: %s",
                     rd_err_text(err));
+    if (err != RD_OK && is_born)
+        placement_free(&node->placement);
     members_free(&known);
 }
 
@@ -309,7 +320,8 @@ static void settle(struct node *node) {
     struct replica_answer answer;
     do {
         refresh_placement(node);
-        if (node->parked > 0 && node->birth.state == BIRTH_BORN)
+        if (node->parked > 0 && node->birth.state == BIRTH_BORN &&
+            placement_is_known(&node->placement))
             start_parked(node);
         while (replica_next(&node->replica, &answer))
             node_on_replica_answer(node, &answer);
@@ -341,34 +353,39 @@ static void on_timer(struct node *node) {
     }
 }
 
-/* Emits the batch of this turn, if there is anything in it. */
-static void on_turn_end(struct node *node) {
-    bool identity = node->identity.dirty, birth = birth_dirty(&node->birth);
-    if (node->batch_count == MAX_OPEN_BATCHES ||
-        (!identity && !birth && !replica_dirty(&node->replica)))
-        return;
-    struct open_batch batch = {.token = ++node->next_batch};
-    size_t rows = replica_flush(&node->replica, batch.token);
-    if (identity)
-        batch.identity = flush_identity(node);
-    if (birth) {
-        struct buf bytes = {0};
-        struct blob *key = NULL, *value = NULL;
-        if (blob_new("birth", 5, &key) == RD_OK && birth_flush(&node->birth, &bytes) == RD_OK &&
-            blob_new(buf_data(&bytes), buf_len(&bytes), &value) == RD_OK) {
-            struct effect *effect = effects_push(node->core.effects, EFF_STORE_PUT);
-            effect->store_put.at = (struct row_key){2, 0, key};
-            effect->store_put.value = value;
-            batch.birth = true;
-            batch.birth_row = node->birth.row_flushed;
-        } else {
-            blob_unref(key);
-            birth_stored(&node->birth, node->birth.row_flushed, false);
-        }
-        buf_free(&bytes);
+/* Emits the birth's row as part of a batch. */
+static bool flush_birth(struct node *node, struct open_batch *batch) {
+    struct buf bytes = {0};
+    struct blob *key = NULL, *value = NULL;
+    bool ok = blob_new("birth", 5, &key) == RD_OK && birth_flush(&node->birth, &bytes) == RD_OK &&
+              blob_new(buf_data(&bytes), buf_len(&bytes), &value) == RD_OK;
+    if (ok) {
+        struct effect *effect = effects_push(node->core.effects, EFF_STORE_PUT);
+        effect->store_put.at = (struct row_key){2, 0, key};
+        effect->store_put.value = value;
+        batch->birth = true;
+        batch->birth_row = node->birth.row_flushed;
+    } else {
+        blob_unref(key);
+        birth_stored(&node->birth, node->birth.row_flushed, false);
     }
+    buf_free(&bytes);
+    return ok;
+}
+
+/* Emits the batch of this turn, if there is anything in it. No write may be stored before the birth
+ * that it rests on: without memory for that row the whole batch waits. */
+static void on_turn_end(struct node *node) {
+    struct open_batch batch = {.token = node->next_batch + 1};
+    if (node->batch_count == MAX_OPEN_BATCHES ||
+        (birth_dirty(&node->birth) && !flush_birth(node, &batch)))
+        return;
+    size_t rows = replica_flush(&node->replica, batch.token);
+    if (node->identity.dirty)
+        batch.identity = flush_identity(node);
     if (rows == 0 && !batch.identity && !batch.birth)
         return;
+    node->next_batch = batch.token;
     node->batches[node->batch_count++] = batch;
     effects_push(node->core.effects, EFF_STORE_COMMIT)->store_commit.token = batch.token;
 }

@@ -13,6 +13,10 @@ void placement_free(struct placement *placement) {
     *placement = (struct placement){0};
 }
 
+bool placement_is_known(const struct placement *placement) {
+    return placement->preflist != NULL;
+}
+
 static enum rd_err build_ring(struct placement *made, const struct members *layout) {
     struct ring_member *members = calloc(layout->count + 1u, sizeof(*members));
     if (members == NULL)

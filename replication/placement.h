@@ -1,4 +1,5 @@
-/* Placement: the ring and the preference lists of the members in force, in terms of member indexes. */
+/* Placement: the ring and the preference lists of the members in force, in terms of member
+ * indexes. */
 #ifndef RD_REPLICATION_PLACEMENT_H
 #define RD_REPLICATION_PLACEMENT_H
 
@@ -18,12 +19,17 @@ struct placement {
 /* Frees all; zeroed again. */
 void placement_free(struct placement *placement);
 
-/* Computes the placement of the members in `layout` (ids, vnodes and zones count), naming them by their indexes in `known`, which has all of
- * them. Replaces `*placement`, which stays as it was on error. Errors: RD_ENOMEM, RD_ECONF, RD_ENOTFOUND. */
+/* True if there is one. */
+bool placement_is_known(const struct placement *placement);
+
+/* Computes the placement of the members in `layout` (ids, vnodes and zones count), naming them
+ * by their indexes in `known`, which has all of them. Replaces `*placement`, which stays as it
+ * was on error. Errors: RD_ENOMEM, RD_ECONF, RD_ENOTFOUND. */
 enum rd_err placement_compute(struct placement *placement, const struct node_conf *conf,
                               const struct members *layout, const struct members *known);
 
-/* Writes the member indexes of the homes of `partition` to `out` (room for PREFLIST_MAX_N) and returns how many. */
+/* Writes the member indexes of the homes of `partition` to `out` (room for PREFLIST_MAX_N) and
+ * returns how many. */
 size_t placement_homes(const struct placement *placement, uint16_t partition, uint16_t *out);
 
 /* The same for homes, then fallbacks, up to `max` in all. */
