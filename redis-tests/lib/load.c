@@ -126,7 +126,7 @@ static redisReply *next_reply(redisContext *redis, int port) {
 
 /* Whether the reply to a GET of key `number` fits to what the writer was told. */
 static bool fits(enum outcome outcome, const redisReply *reply, int number) {
-    bool there = reply->type == REDIS_REPLY_STRING && atol(reply->str) == number;
+    bool there = reply->type == REDIS_REPLY_STRING && strtol(reply->str, NULL, 10) == number;
     bool absent = reply->type == REDIS_REPLY_NIL;
     return outcome == OUTCOME_ACKNOWLEDGED ? there
            : outcome == OUTCOME_REFUSED    ? absent
@@ -158,7 +158,7 @@ static int count_wrong(const struct writer *writer, redisContext *redis, int por
 static int verify_register(const struct writer *writer, redisContext *redis, int port) {
     redisReply *reply = redisCommand(redis, "GET %d.register", writer->number);
     ck_assert_ptr_nonnull(reply);
-    long value = reply->type == REDIS_REPLY_STRING ? atol(reply->str) : 0;
+    long value = reply->type == REDIS_REPLY_STRING ? strtol(reply->str, NULL, 10) : 0;
     bool good = reply->type != REDIS_REPLY_ERROR && value >= writer->last_register &&
                 value <= writer->max_register;
     if (!good) {
