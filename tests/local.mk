@@ -40,5 +40,4 @@ AM_TESTS_ENVIRONMENT = \
 	TOP_BUILDDIR='$(abs_top_builddir)'; export TOP_BUILDDIR; \
 	CC='$(CC)'; export CC; \
 	TIDY_CPPFLAGS='$(AM_CPPFLAGS)'; export TIDY_CPPFLAGS; \
-	TIDY_DRAFT=yes; export TIDY_DRAFT; \
 	test -n '$(RD_SANITIZE)' || { TIDY_BUILD='$(abs_top_builddir)'; export TIDY_BUILD; };
