@@ -321,7 +321,8 @@ START_TEST(redis_cli_in_cluster_mode) {
                           "for i in $(seq 60); do echo SET cli$i $i; echo GET cli$i; done | "
                           "redis-cli -c -p %d | grep -c -e OK -e '^[0-9]*$'",
                           cluster->nodes[0].port);
-    ck_assert_msg(status == 0 && atol(show_text(&out)) == 120, "%d: %s", status, show_text(&out));
+    ck_assert_msg(status == 0 && strtol(show_text(&out), NULL, 10) == 120, "%d: %s", status,
+                  show_text(&out));
     status = proc_run(&out, "redis-cli --cluster call 127.0.0.1:%d PING", cluster->nodes[0].port);
     ck_assert_msg(status == 0 && strstr(show_text(&out), "PONG") != NULL, "%s", show_text(&out));
     status = proc_run(&out, "redis-cli --cluster check 127.0.0.1:%d", cluster->nodes[0].port);

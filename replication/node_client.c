@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "replication/node_private.h"
+#include "replication/slot.h"
 
 bool node_is_open(const struct node *node) {
     if (node->birth.state == BIRTH_BORN)
@@ -147,7 +148,8 @@ void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *
                               "the replica does not know yet that the cluster is born");
         return;
     }
-    uint16_t slot = node_slot(node, msg->forward.key.data, msg->forward.key.len);
+    uint16_t slot =
+        slot_of_key(node->core.conf.partitioner, msg->forward.key.data, msg->forward.key.len);
     if (!is_home(node, slot_partition(slot, node->core.conf.partitions))) {
         coordinator_turn_away(&node->co, &from, RD_EREFUSED,
                               "the node it was forwarded to is no replica of the key; nothing was "
