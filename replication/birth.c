@@ -4,8 +4,9 @@
  * view with the node itself in it and at least one proposer; (3) BORN never ends, its certificate
  * names the node; (4) asking implies BOUND.
  *
- * The stored row: a byte for the state, then the certificate with its key in plain (BORN), or a
- * varint count of proposers, their ids and the view (BOUND). */
+ * The stored row: a byte for the state, then the settings that the birth has fixed and the
+ * certificate with its key in plain (BORN), or a varint count of proposers, their ids and the view
+ * (BOUND). */
 #include "replication/birth.h"
 
 #include <assert.h>
@@ -403,9 +404,21 @@ bool birth_dirty(const struct birth *birth) {
     return birth->row != birth->row_flushed;
 }
 
+void birth_settings(const struct node_conf *conf, uint8_t out[BIRTH_SETTINGS_BYTES]) {
+    out[0] = (uint8_t)conf->n;
+    out[1] = (uint8_t)conf->partitioner;
+    out[2] = (uint8_t)conf->conflict_resolution;
+    out[3] = (uint8_t)(conf->partitions >> 8);
+    out[4] = (uint8_t)conf->partitions;
+}
+
 enum rd_err birth_flush(struct birth *birth, struct buf *out) {
     uint8_t state = (uint8_t)birth->state;
+    uint8_t settings[BIRTH_SETTINGS_BYTES];
+    birth_settings(&birth->core->conf, settings);
     enum rd_err err = buf_append(out, &state, 1);
+    if (err == RD_OK && birth->state == BIRTH_BORN)
+        err = buf_append(out, settings, sizeof(settings));
     if (err == RD_OK && birth->state == BIRTH_BORN)
         err = certificate_encode(&birth->certificate, NULL, out);
     if (err == RD_OK && birth->state == BIRTH_BOUND) {
@@ -483,8 +496,24 @@ static enum rd_err read_bound(struct birth *birth, struct resp_slice bytes) {
     return err == RD_ETOOBIG ? RD_ECORRUPT : err;
 }
 
+/* Names what is not as it was at birth (TRAPS n_val_change). */
+static enum rd_err compare_settings(const struct node_conf *conf,
+                                    const uint8_t born[BIRTH_SETTINGS_BYTES], char reason[256]) {
+    uint8_t now[BIRTH_SETTINGS_BYTES];
+    birth_settings(conf, now);
+    if (memcmp(now, born, sizeof(now)) == 0)
+        return RD_OK;
+    const char *what = now[0] != born[0]   ? "replication-factor"
+                       : now[1] != born[1] ? "partitioner"
+                       : now[2] != born[2] ? "conflict-resolution"
+                                           : "partitions";
+    snprintf(reason, 256, "'%s' is not what it was when the cluster was born, and cannot change",
+             what);
+    return RD_ECONF;
+}
+
 enum rd_err birth_init(struct birth *birth, struct core *core, struct members *members,
-                       struct peers *peers, struct blob *row) {
+                       struct peers *peers, struct blob *row, char reason[256]) {
     *birth = (struct birth){.core = core, .members = members, .peers = peers};
     if (row == NULL)
         return RD_OK;
@@ -497,7 +526,13 @@ enum rd_err birth_init(struct birth *birth, struct core *core, struct members *m
         return read_bound(birth, rest);
     if (row->bytes[0] != BIRTH_BORN)
         return RD_ECORRUPT;
-    enum rd_err err = certificate_decode(rest, NULL, &birth->certificate);
+    if (rest.len < BIRTH_SETTINGS_BYTES)
+        return RD_ECORRUPT;
+    enum rd_err err = compare_settings(&core->conf, rest.data, reason);
+    if (err != RD_OK)
+        return err;
+    rest = (struct resp_slice){rest.data + BIRTH_SETTINGS_BYTES, rest.len - BIRTH_SETTINGS_BYTES};
+    err = certificate_decode(rest, NULL, &birth->certificate);
     if (err != RD_OK)
         return err == RD_ENOMEM ? err : RD_ECORRUPT;
     if (members_find(&birth->certificate.members, &core->self) == MEMBER_NONE)

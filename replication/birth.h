@@ -58,10 +58,14 @@ struct birth {
     uint64_t row_durable;
 };
 
+/* The settings that a birth fixes, as they are stored with it. */
+#define BIRTH_SETTINGS_BYTES 5
+void birth_settings(const struct node_conf *conf, uint8_t out[BIRTH_SETTINGS_BYTES]);
+
 /* Starts from the stored row (NULL: none). Borrows the rest for its life. Errors: RD_ECORRUPT,
- * RD_ENOMEM. */
+ * RD_ENOMEM, RD_ECONF (a setting that the birth has fixed is another now, `reason` names it). */
 enum rd_err birth_init(struct birth *birth, struct core *core, struct members *members,
-                       struct peers *peers, struct blob *row);
+                       struct peers *peers, struct blob *row, char reason[256]);
 
 /* Frees all. */
 void birth_free(struct birth *birth);

@@ -147,7 +147,7 @@ static enum rd_err init_parts(struct node *node, const struct node_conf *conf, c
     node->co.replica = &node->replica;
     node->co.placement = &node->placement;
     node->co.birth = &node->birth;
-    err = birth_init(&node->birth, core, &node->members, &node->peers, conf->meta_birth);
+    err = birth_init(&node->birth, core, &node->members, &node->peers, conf->meta_birth, reason);
     if (err == RD_ECORRUPT)
         snprintf(reason, 256, "the stored birth certificate is damaged or is another node's");
     return err;

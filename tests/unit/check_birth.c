@@ -2,6 +2,7 @@
  * not. */
 #include "replication/birth.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -648,7 +649,7 @@ static enum rd_err try_row(const struct blob *row, size_t len, size_t at, uint8_
     enum rd_err err = node_new(&conf, seed, &node, reason);
     if (err == RD_OK)
         node_free(&node);
-    else
+    else if (err != RD_ECONF)
         ck_assert_str_eq(reason, "the stored birth certificate is damaged or is another node's");
     blob_unref(damaged);
     return err;
@@ -664,19 +665,54 @@ START_TEST(damaged_rows_are_refused) {
         rig_settle(&rig);
         struct blob *row = rig_row(&rig, 2, "birth");
         ck_assert_int_eq(try_row(row, row->len, 0, 0), RD_OK);
-        size_t head = born ? 1 + NODE_ID_BYTES + CONTEXT_KEY_BYTES : 2 + NODE_ID_BYTES;
+        size_t settings = born ? BIRTH_SETTINGS_BYTES : 0;
+        size_t head = born ? 1 + settings + NODE_ID_BYTES + CONTEXT_KEY_BYTES : 2 + NODE_ID_BYTES;
         size_t item = (row->len - head) / 3; /* cut behind one of them it is a smaller whole */
         for (size_t len = 0; len < row->len; len++)
             if (len <= head || (len - head) % item != 0)
                 ck_assert_msg(try_row(row, len, len, 0) == RD_ECORRUPT, "%zu bytes", len);
         ck_assert_int_eq(try_row(row, row->len, 0, 0x40), RD_ECORRUPT);
-        ck_assert_int_eq(try_row(row, row->len, 1, 0x40), RD_ECORRUPT); /* cluster id; count */
+        /* cluster id; count */
+        ck_assert_int_eq(try_row(row, row->len, 1 + settings, 0x40), RD_ECORRUPT);
         ck_assert_int_eq(try_row(row, row->len, head, 1), RD_ECORRUPT); /* of another node */
         for (size_t at = 0; at < row->len; at++)
             for (uint8_t bit = 1; bit != 0; bit <<= 1) { /* the store's checksum guards the rest */
                 enum rd_err err = try_row(row, row->len, at, bit);
-                ck_assert(err == RD_OK || err == RD_ECORRUPT);
+                bool fixed = at >= 1 && at < 1 + settings;
+                ck_assert(fixed ? err == RD_ECONF : err == RD_OK || err == RD_ECORRUPT);
             }
+    }
+}
+END_TEST
+
+/* TRAPS n_val_change: what the birth has fixed stays, also where no peer is there to object. */
+START_TEST(settings_are_fixed_at_birth) {
+    static const char *const names[] = {"replication-factor", "partitioner", "conflict-resolution",
+                                        "partitions", "partitions"};
+    const uint64_t seed[4] = {9, 9, 9, 9};
+    start(2);
+    tell_born(1, 7);
+    rig_settle(&rig);
+    for (size_t i = 0; i <= sizeof(names) / sizeof(names[0]); i++) {
+        struct node_conf conf = rig_conf();
+        struct node *node = NULL;
+        char reason[256] = "", expected[256];
+        conf.meta_identity = rig_row(&rig, 2, "identity");
+        conf.meta_birth = rig_row(&rig, 2, "birth");
+        conf.n += i == 0;
+        conf.partitioner ^= i == 1;
+        conf.conflict_resolution ^= i == 2;
+        conf.partitions = i == 3 ? conf.partitions * 2 : i == 4 ? 4096 : conf.partitions;
+        enum rd_err err = node_new(&conf, seed, &node, reason);
+        if (i == sizeof(names) / sizeof(names[0])) {
+            ck_assert_int_eq(err, RD_OK);
+            node_free(&node);
+            break;
+        }
+        snprintf(expected, sizeof(expected),
+                 "'%s' is not what it was when the cluster was born, and cannot change", names[i]);
+        ck_assert_int_eq(err, RD_ECONF);
+        ck_assert_str_eq(reason, expected);
     }
 }
 END_TEST
@@ -736,6 +772,7 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, an_own_proposal_survives_a_restart);
     tcase_add_test(tcase, a_birth_survives_a_restart);
     tcase_add_test(tcase, damaged_rows_are_refused);
+    tcase_add_test(tcase, settings_are_fixed_at_birth);
     tcase_add_test(tcase, a_stored_unborn_is_unborn);
     suite_add_tcase(suite, tcase);
     return suite;
