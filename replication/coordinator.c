@@ -22,8 +22,12 @@ enum rd_err coordinator_init(struct coordinator *co, struct core *core) {
         coordinator_free(co);
         return RD_ENOMEM;
     }
-    for (uint32_t i = 0; i < count; i++)
+    /* Peers may still answer what this process asked in its last life: names begin somewhere else. */
+    uint32_t first = (uint32_t)prng_u64(&core->prng);
+    for (uint32_t i = 0; i < count; i++) {
         co->free_slots[i] = count - 1 - i;
+        co->generations[i] = first;
+    }
     return RD_OK;
 }
 
