@@ -123,6 +123,7 @@ static enum rd_err apply(struct coordinator *co, struct request *request, struct
     }
     uint32_t before = next->count;
     *dot = actors_next(&core->actors, &core->prng, &next->version);
+    request->write.dot = *dot;
     enum rd_err err = object_write(next, context, dot, stamp, order->value, order->expires_ms);
     if (err == RD_OK && core->conf.conflict_resolution == CONFLICT_LAST_WRITE_WINS)
         object_keep_newest(next);
@@ -131,6 +132,34 @@ static enum rd_err apply(struct coordinator *co, struct request *request, struct
     if (next->count > core->conf.max_siblings && next->count >= before && order->with_context)
         return RD_ETOOMANYSIBLINGS;
     return object_bytes(next) > core->conf.max_object_bytes ? RD_ETOOLARGE : RD_OK;
+}
+
+/* True if `next` knows the value of the first round to be replaced: by a writer who saw it. */
+static bool overtaken(const struct coordinator *co, const struct request *request,
+                      const struct object *next) {
+    const struct op_write *op = &request->write;
+    if (op->round < 2 || request->order.value == NULL ||
+        co->core->conf.conflict_resolution != CONFLICT_SIBLINGS)
+        return false;
+    for (uint32_t i = 0; i < next->count; i++)
+        if (dot_compare(&next->siblings[i].dot, &op->dot) == 0)
+            return false;
+    return version_covers(&next->version, &op->dot);
+}
+
+/* The second round of a plain write whose value has been replaced meanwhile: it must not come back, but what the
+ * first round left beside it still goes. */
+static enum rd_err clear_beside(struct coordinator *co, struct request *request,
+                                struct object *next) {
+    struct core *core = co->core;
+    struct context beside = {0};
+    enum rd_err err = object_context(&request->write.seen, &beside);
+    if (err == RD_OK) {
+        hlc_seen(&core->hlc, object_newest_stamp(next));
+        err = object_remove(next, &beside, hlc_next(&core->hlc, core->now.wall_us), NULL);
+    }
+    context_free(&beside);
+    return err;
 }
 
 static enum rd_err make_next(struct coordinator *co, struct request *request,
@@ -146,7 +175,9 @@ static enum rd_err make_next(struct coordinator *co, struct request *request,
     bool blind = is_blind(request) || RD_PLANTED(co->core, CONTEXT_IGNORED);
     if (err == RD_OK && blind)
         err = object_context(next, &all);
-    if (err == RD_OK)
+    if (err == RD_OK && overtaken(co, request, next))
+        err = clear_beside(co, request, next);
+    else if (err == RD_OK)
         err = apply(co, request, next, blind ? &all : &request->order.context, &dot);
     if (err == RD_OK && !is_blind(request)) {
         err = object_context_after(next, &request->order.context,

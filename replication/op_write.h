@@ -50,6 +50,7 @@ struct op_write {
     bool stored;         /* the node's own copy is durable in this round */
     bool sent;           /* something left this node: the outcome may be unknown */
     bool existed;
+    struct dot dot;     /* issued in the last round, unless the order is a deletion */
     struct object seen; /* what other replicas hold beyond the local copy */
     struct buf context; /* the sealed context for the reply */
 };
