@@ -279,7 +279,7 @@ static bool serve(struct replica *replica, struct replica_entry *entry, struct w
             return true;
     }
     waiter->loaded = true;
-    if (RD_PLANTED(replica->core, ACK_BEFORE_DURABLE))
+    if (RD_PLANTED(replica->core, ACK_BEFORE_DURABLE) && waiter->step == REPLICA_STORED)
         return true;
     if (waiter->step == REPLICA_READ) {
         *err = entry->load_err == RD_ECORRUPT ? RD_ECORRUPT : absent ? RD_ENOTFOUND : RD_OK;
