@@ -17,6 +17,8 @@ replication_libreplication_la_SOURCES = \
 	replication/core.h \
 	replication/effects.c \
 	replication/effects.h \
+	replication/forwarded.c \
+	replication/forwarded.h \
 	replication/handshake.c \
 	replication/handshake.h \
 	replication/hlc.c \
@@ -153,3 +155,6 @@ tests_unit_check_op_read_LDFLAGS = $(OOM_LDFLAGS)
 check_PROGRAMS += tests/unit/check_birth
 tests_unit_check_birth_SOURCES = tests/unit/check_birth.c $(NODE_RIG)
 tests_unit_check_birth_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_forwarded
+tests_unit_check_forwarded_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

@@ -143,6 +143,10 @@ void node_on_client(struct node *node, const struct client_request *client) {
 
 void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *msg) {
     const struct requester from = {.is_peer = true, .member = member, .id = msg->forward.id};
+    if (!forwarded_first(&node->forwarded, member, msg->forward.id)) {
+        node->core.stats.late_answers++; /* it came before, and is or was answered */
+        return;
+    }
     if (node->birth.state != BIRTH_BORN) {
         coordinator_turn_away(&node->co, &from, RD_ECLUSTERDOWN,
                               "the replica does not know yet that the cluster is born");

@@ -4,6 +4,7 @@
 
 #include "replication/birth.h"
 #include "replication/coordinator.h"
+#include "replication/forwarded.h"
 #include "replication/core.h"
 #include "replication/member.h"
 #include "replication/node.h"
@@ -40,6 +41,7 @@ struct node {
     struct replica replica;
     struct placement placement;
     struct coordinator co;
+    struct forwarded forwarded;
     struct identity identity;
     uint32_t parked; /* writes that wait for the birth */
     uint64_t next_batch;
