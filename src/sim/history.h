@@ -15,6 +15,8 @@ struct op {
     struct blob *value;   /* WRITE: NULL deletes */
     struct blob *context; /* the token sent; NULL: none */
     bool with_context;
+    const struct op *seen; /* WRITE with a context: the op that was answered with it; NULL: none */
+    uint64_t value_id;     /* WRITE: a number that the value begins with; 0: it has none */
     bool monotonic;
     bool wants_token; /* READ: the context is wanted, as by DYNGET */
     uint32_t r, w;    /* 0: the node's own */

@@ -2,18 +2,33 @@
 
 noinst_LTLIBRARIES += src/sim/libsim.la
 src_sim_libsim_la_SOURCES = \
+	src/sim/check_acknowledged.c \
+	src/sim/check_dots.c src/sim/check_dots.h \
+	src/sim/check_identical.c \
+	src/sim/check_quorum.c \
+	src/sim/check_siblings.c \
 	src/sim/clock.c src/sim/clock.h \
 	src/sim/cluster.c src/sim/cluster.h src/sim/cluster_faults.c src/sim/cluster_internal.h \
 	src/sim/disk.c src/sim/disk.h \
+	src/sim/faults.c src/sim/faults.h \
+	src/sim/fuzz.c src/sim/fuzz.h \
 	src/sim/history.c src/sim/history.h src/sim/history_text.c \
+	src/sim/jobs.c src/sim/jobs.h \
+	src/sim/judge.c src/sim/judge.h \
 	src/sim/machine.c src/sim/machine.h src/sim/machine_life.c \
 	src/sim/mem.c src/sim/mem.h \
 	src/sim/network.c src/sim/network.h \
+	src/sim/plan.c src/sim/plan.h \
 	src/sim/queue.c src/sim/queue.h \
 	src/sim/scenario.c src/sim/scenario.h src/sim/scenario_amnesia.c src/sim/scenario_birth.c \
 	src/sim/scenario_siblings.c src/sim/scenario_time.c \
 	src/sim/trace.c src/sim/trace.h \
+	src/sim/workload.c src/sim/workload.h \
 	src/sim/world.c src/sim/world.h src/sim/world_conf.h
+
+bin_PROGRAMS += src/redynamo-sim
+src_redynamo_sim_SOURCES = src/redynamo-sim.c
+src_redynamo_sim_LDADD = $(UP_TO_SIM)
 
 check_PROGRAMS += tests/unit/check_sim_queue tests/unit/check_sim_clock \
 	tests/unit/check_sim_network tests/unit/check_sim_disk
@@ -23,9 +38,19 @@ tests_unit_check_sim_network_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_disk_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 
 # The stories: tests of replication/ as a whole. Their golden traces are rewritten by make check UPDATE_TRACES=1.
-check_PROGRAMS += tests/cluster/check_requests tests/cluster/check_scenarios
+check_PROGRAMS += tests/cluster/check_requests tests/cluster/check_scenarios tests/cluster/check_fuzz
+tests_cluster_check_fuzz_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 check_LTLIBRARIES += tests/lib/libgolden.la
 tests_lib_libgolden_la_SOURCES = tests/lib/golden.c tests/lib/golden.h
 tests_cluster_check_requests_LDADD = tests/lib/libgolden.la $(TEST_LIBS) $(UP_TO_SIM)
 tests_cluster_check_scenarios_LDADD = tests/lib/libgolden.la $(TEST_LIBS) $(UP_TO_SIM)
 EXTRA_DIST += tests/cluster/traces
+
+# The simulator over replication/ with planted bugs (replication/planted.h): tests that its checkers find them.
+check_LTLIBRARIES += src/sim/libsimplanted.la
+src_sim_libsimplanted_la_SOURCES = $(src_sim_libsim_la_SOURCES)
+src_sim_libsimplanted_la_CPPFLAGS = $(AM_CPPFLAGS) -DRD_PLANTED_BUGS
+check_PROGRAMS += tests/cluster/check_planted
+tests_cluster_check_planted_CPPFLAGS = $(AM_CPPFLAGS) -DRD_PLANTED_BUGS
+tests_cluster_check_planted_LDADD = $(TEST_LIBS) src/sim/libsimplanted.la src/store/libstore.la \
+	replication/libplanted.la $(UP_TO_RESP) $(SQLITE_LIBS) -lpthread

@@ -51,6 +51,7 @@ struct world {
     struct world_hooks hooks;
     struct resp_limits limits;
     uint64_t steps;
+    struct node_stats ended; /* counters of lives that have ended */
 };
 
 /* Starts the process; see world_start. */
@@ -65,6 +66,9 @@ void machine_resume(struct world *world, uint32_t i);
 
 /* Keeps an event (taken) for when the paused machine goes on. */
 void machine_postpone(struct world *world, uint32_t i, struct sim_event *event);
+
+/* Adds the counters of a node. */
+void machine_add_stats(struct node_stats *sum, const struct node *node);
 
 /* Moves world->first_open on. */
 void machine_skip_answered(struct world *world);

@@ -70,6 +70,24 @@ enum rd_err machine_start(struct world *world, uint32_t i) {
     return RD_OK;
 }
 
+void machine_add_stats(struct node_stats *sum, const struct node *node) {
+    struct node_stats one;
+    node_stats(node, &one);
+    sum->read_repairs += one.read_repairs;
+    sum->sibling_reads += one.sibling_reads;
+    sum->quorum_failures_read += one.quorum_failures_read;
+    sum->quorum_failures_write += one.quorum_failures_write;
+    sum->requests_forwarded += one.requests_forwarded;
+    sum->late_answers += one.late_answers;
+    sum->second_rounds += one.second_rounds;
+    sum->fresh_incarnations += one.fresh_incarnations;
+    sum->dot_clashes += one.dot_clashes;
+    sum->frames_refused += one.frames_refused;
+    sum->links_refused += one.links_refused;
+    sum->store_errors += one.store_errors;
+    sum->corrupt_rows += one.corrupt_rows;
+}
+
 void machine_skip_answered(struct world *world) {
     while (world->first_open < world->history.count &&
            world->history.ops[world->first_open]->answered) {
@@ -114,6 +132,7 @@ void machine_crash(struct world *world, uint32_t i, enum world_crash how) {
     trace_line(&world->trace, world->now_us, "%s %s", network_name(world->network, i),
                how == CRASH_PROCESS ? "is killed" : "loses power");
     machine->state = NODE_OFF;
+    machine_add_stats(&world->ended, machine->node);
     node_free(&machine->node);
     network_crash(world->network, i, world->now_us, how == CRASH_PROCESS);
     disk_crash(&machine->disk, keeps[how]);

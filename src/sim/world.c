@@ -60,6 +60,9 @@ struct world *world_new(const struct world_conf *conf) {
         machine->conf.seed_count = conf->nodes;
         machine->conf.port = WORLD_CLUSTER_PORT - 10000;
         machine->conf.cluster_port = WORLD_CLUSTER_PORT;
+        if (conf->zones > 1) {
+            snprintf(machine->conf.zone, sizeof machine->conf.zone, "z%u", i % conf->zones);
+        }
         machine->timer_us = UINT64_MAX;
         clock_init(&machine->clock, 0, 0);
         disk_init(&machine->disk, &world->queue, &world->conf.disk, i, prng_u64(&world->prng));
@@ -340,6 +343,15 @@ const struct history *world_history(const struct world *world) {
 
 struct trace *world_trace(struct world *world) {
     return &world->trace;
+}
+
+void world_stats(const struct world *world, struct node_stats *out) {
+    *out = world->ended;
+    for (uint32_t i = 0; i < world->conf.nodes; i++) {
+        if (world->machines[i].node != NULL) {
+            machine_add_stats(out, world->machines[i].node);
+        }
+    }
 }
 
 uint64_t world_steps(const struct world *world) {

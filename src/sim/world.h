@@ -102,6 +102,9 @@ bool world_is_stuck(struct world *world);
 /* The trace; borrowed. Set its listener for lines. */
 struct trace *world_trace(struct world *world);
 
+/* The counters of all nodes together, over all their lives; states are not filled in. */
+void world_stats(const struct world *world, struct node_stats *out);
+
 /* Steps of all nodes so far. */
 uint64_t world_steps(const struct world *world);
 

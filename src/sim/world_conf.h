@@ -16,6 +16,7 @@
 struct world_conf {
     uint64_t seed;
     uint32_t nodes;
+    uint32_t zones;        /* above 1: nodes are spread over so many */
     struct node_conf node; /* of each; seeds and meta rows are filled in: every node is a seed */
     struct network_conf network;
     struct disk_conf disk;

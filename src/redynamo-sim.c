@@ -1,0 +1,220 @@
+/* redynamo-sim: the nodes of redynamo-server in a simulated world. See man redynamo-sim. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "sim/jobs.h"
+#include "sim/scenario.h"
+
+static const char usage[] = "usage: redynamo-sim fuzz --seeds A:B [--jobs J] [--twice] [--trace]\n"
+                            "       redynamo-sim scenario NAME|all|list\n"
+                            "       redynamo-sim --help | --version\n";
+
+static int wrong(const char *what, const char *which) {
+    fprintf(stderr, "redynamo-sim: %s%s%s\n%s", what, which != NULL ? ": " : "",
+            which != NULL ? which : "", usage);
+    return 2;
+}
+
+/* ---- fuzz ------------------------------------------------------------------------------------ */
+
+struct options {
+    uint64_t first, last, jobs;
+    bool twice, trace;
+};
+
+struct tally {
+    const struct options *options;
+    uint64_t passed, failed;
+    uint64_t *hashes; /* owned; of the first of two rounds; NULL: not wanted */
+    bool second;
+    struct fuzz_result sum;
+};
+
+static bool seeds(const char *text, uint64_t *first, uint64_t *last) {
+    const char *colon = strchr(text, ':');
+    size_t len = colon != NULL ? (size_t)(colon - text) : strlen(text);
+    if (text_u64(text, len, first) != RD_OK) {
+        return false;
+    }
+    *last = *first;
+    return colon == NULL ||
+           (text_u64(colon + 1, strlen(colon + 1), last) == RD_OK && *first <= *last);
+}
+
+static void print_failure(const struct fuzz_result *result) {
+    struct plan plan;
+    struct buf text = {0};
+    plan_draw(&plan, result->seed);
+    plan_text(&plan, &text);
+    printf("seed %llu FAILED: %s\n%.*s  replay: redynamo-sim fuzz --seeds %llu --trace\n",
+           (unsigned long long)result->seed, result->violation, (int)buf_len(&text),
+           (const char *)buf_data(&text), (unsigned long long)result->seed);
+    buf_free(&text);
+}
+
+static bool done(void *arg, const struct fuzz_result *result) {
+    struct tally *tally = arg;
+    struct fuzz_result one = *result;
+    uint64_t *hash =
+        tally->hashes != NULL ? &tally->hashes[one.seed - tally->options->first] : NULL;
+    if (tally->second) {
+        if (*hash != one.trace_hash) {
+            printf("seed %llu FAILED: two runs differ\n", (unsigned long long)one.seed);
+            tally->failed++;
+            tally->passed--;
+        }
+        return true;
+    }
+    if (hash != NULL) {
+        *hash = one.trace_hash;
+    }
+    if (one.passed) {
+        tally->passed++;
+    } else {
+        tally->failed++;
+        print_failure(&one);
+    }
+    fuzz_add(&tally->sum, &one);
+    return true;
+}
+
+static void print_sum(const struct tally *tally) {
+    const struct fuzz_result *sum = &tally->sum;
+    printf("%llu requests, %llu of them acknowledged; %llu faults; %llu steps\nsometimes:\n",
+           (unsigned long long)sum->requests, (unsigned long long)sum->acknowledged,
+           (unsigned long long)sum->faults, (unsigned long long)sum->steps);
+    for (int i = 0; i < SOMETIMES_COUNT; i++) {
+        printf("%12llu  %s\n", (unsigned long long)sum->sometimes[i],
+               fuzz_sometimes_text((enum fuzz_sometimes)i));
+    }
+    printf("faults:\n");
+    for (int i = 0; i < FAULT_KINDS; i++) {
+        printf("%12llu  %s\n", (unsigned long long)sum->fault_counts[i],
+               fuzz_fault_text((enum plan_fault)i));
+    }
+}
+
+static int trace_seed(uint64_t seed) {
+    struct fuzz_result result;
+    fuzz_run(seed, 0, stdout, &result);
+    printf("trace hash %016llx\n", (unsigned long long)result.trace_hash);
+    if (!result.passed) {
+        print_failure(&result);
+    }
+    printf("%d passed, %d failed\n", result.passed, !result.passed);
+    return result.passed ? 0 : 1;
+}
+
+static int fuzz(const struct options *options) {
+    struct tally tally = {.options = options};
+    if (options->trace) {
+        return options->first == options->last ? trace_seed(options->first)
+                                               : wrong("--trace wants one seed", NULL);
+    }
+    if (options->twice) {
+        tally.hashes = calloc(options->last - options->first + 1, sizeof *tally.hashes);
+        if (tally.hashes == NULL) {
+            return wrong("too many seeds for --twice", NULL);
+        }
+    }
+    jobs_run(options->first, options->last, (unsigned)options->jobs, 0, done, &tally);
+    if (options->twice) {
+        tally.second = true;
+        jobs_run(options->first, options->last, (unsigned)options->jobs, 0, done, &tally);
+    }
+    print_sum(&tally);
+    printf("%llu passed, %llu failed\n", (unsigned long long)tally.passed,
+           (unsigned long long)tally.failed);
+    free(tally.hashes);
+    return tally.failed == 0 ? 0 : 1;
+}
+
+static int fuzz_command(int argc, char **argv) {
+    struct options options = {.jobs = 1};
+    bool given = false;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--twice") == 0) {
+            options.twice = true;
+        } else if (strcmp(argv[i], "--trace") == 0) {
+            options.trace = true;
+        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
+            given = true;
+            if (!seeds(argv[++i], &options.first, &options.last)) {
+                return wrong("--seeds wants A or A:B with A <= B", argv[i]);
+            }
+        } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
+            i++;
+            if (text_u64(argv[i], strlen(argv[i]), &options.jobs) != RD_OK || options.jobs < 1 ||
+                options.jobs > 256) {
+                return wrong("--jobs wants 1..256", argv[i]);
+            }
+        } else {
+            return wrong("unknown or incomplete option", argv[i]);
+        }
+    }
+    return given ? fuzz(&options) : wrong("fuzz wants --seeds A:B", NULL);
+}
+
+/* ---- scenarios ------------------------------------------------------------------------------- */
+
+/* In a process of its own, since a story that does not hold aborts. */
+static bool tell(const struct scenario *scenario) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        scenario_tell(scenario, NULL);
+        _exit(0);
+    }
+    int status = 1;
+    bool held = child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+                WEXITSTATUS(status) == 0;
+    printf("%s  %-28s  %s\n", held ? "ok    " : "FAILED", scenario->name, scenario->what);
+    return held;
+}
+
+static int scenario_command(const char *name) {
+    size_t count;
+    const struct scenario *list = scenario_list(&count);
+    const struct scenario *only = scenario_find(name);
+    unsigned passed = 0, failed = 0;
+    if (strcmp(name, "list") == 0) {
+        for (size_t i = 0; i < count; i++) {
+            printf("%-28s  %s\n", list[i].name, list[i].what);
+        }
+        return 0;
+    }
+    if (only == NULL && strcmp(name, "all") != 0) {
+        return wrong("unknown scenario", name);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (only == NULL || only == &list[i]) {
+            *(tell(&list[i]) ? &passed : &failed) += 1;
+        }
+    }
+    printf("%u passed, %u failed\n", passed, failed);
+    return failed == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv) {
+    if (argc >= 2 && strcmp(argv[1], "fuzz") == 0) {
+        return fuzz_command(argc - 2, argv + 2);
+    }
+    if (argc == 3 && strcmp(argv[1], "scenario") == 0) {
+        return scenario_command(argv[2]);
+    }
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("redynamo-sim %s\n", PACKAGE_VERSION);
+        return 0;
+    }
+    return wrong("what shall be done?", argc >= 2 ? argv[1] : NULL);
+}

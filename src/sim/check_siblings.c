@@ -1,0 +1,55 @@
+/* Promises 4 and 5: no false siblings, and what was deleted does not come back. */
+#include "sim/judge.h"
+#include "sim/workload.h"
+
+static void check_value(struct judge *judge, const struct judged_key *key, const struct op *read,
+                        uint64_t id, uint32_t r) {
+    const struct judged_write *write = judge_writer(key, id);
+    if (write == NULL || !write->happened_maybe || write->op->asked_us > read->answered_us) {
+        judge_violated(judge, "invented: request %llu read value %llu of %.*s, which %s",
+                       (unsigned long long)read->tag, (unsigned long long)id, (int)key->key->len,
+                       (const char *)key->key->bytes,
+                       write == NULL           ? "nobody wrote there"
+                       : write->happened_maybe ? "was written later"
+                                               : "its writer was told is not written");
+        return;
+    }
+    for (uint32_t w = judge->n - r + 1; w <= judge->n; w++) {
+        if (write->gone_us[w] < read->asked_us) {
+            judge_violated(judge,
+                           "returned: request %llu read %u replicas of %.*s from %llu us on and "
+                           "saw the value of "
+                           "request %llu, which %u replicas knew to be replaced by %llu us",
+                           (unsigned long long)read->tag, r, (int)key->key->len,
+                           (const char *)key->key->bytes, (unsigned long long)read->asked_us,
+                           (unsigned long long)write->op->tag, w,
+                           (unsigned long long)write->gone_us[w]);
+            return;
+        }
+    }
+}
+
+static void check_read(struct judge *judge, const struct judged_key *key, const struct op *read,
+                       bool counts) {
+    uint32_t r = counts ? judge_r(judge, read) : 0;
+    for (uint32_t i = 0; i < read->object.count; i++) {
+        uint64_t id = workload_value_id(read->object.siblings[i].value);
+        if (id != 0) {
+            check_value(judge, key, read, id, r);
+        }
+    }
+    if (read->object.version.count > key->write_count) {
+        judge_violated(judge, "grown: %.*s has %u clock entries after %zu writes",
+                       (int)key->key->len, (const char *)key->key->bytes,
+                       read->object.version.count, key->write_count);
+    }
+}
+
+void check_siblings(struct judge *judge, const struct judged_key *key, const struct op *last) {
+    for (size_t i = 0; i < key->read_count; i++) {
+        check_read(judge, key, key->reads[i], key->rows_lost == 0);
+    }
+    if (last != NULL) {
+        check_read(judge, key, last, key->rows_lost == 0);
+    }
+}

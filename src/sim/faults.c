@@ -1,0 +1,417 @@
+/* sim/faults: see faults.h.
+ *
+ * A fault that lasts is noted in `lasting` and ended by a FAULTS_END event. Faults of one kind may
+ * overlap: paths and machines are set to what the last one says, and whoever ends first ends it
+ * for both. */
+#include "sim/faults.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/mem.h"
+#include "sim/workload.h"
+
+struct lasting {
+    enum plan_fault kind;
+    uint32_t node, other;
+    uint32_t side; /* bit i: node i is on this side; or the node whose turn it is */
+    uint32_t left; /* repetitions */
+    bool over;
+};
+
+struct faults {
+    struct world *world;
+    const struct plan *plan;
+    struct prng prng;
+    uint32_t weight_sum;
+    bool running;
+    struct lasting *lasting; /* owned; by number */
+    size_t count, cap;
+    uint64_t counts[FAULT_KINDS];
+    uint32_t *rows_lost; /* owned; by key number */
+};
+
+struct faults *faults_new(struct world *world, const struct plan *plan) {
+    struct faults *faults = mem_zero(sizeof *faults);
+    faults->world = world;
+    faults->plan = plan;
+    prng_seed(&faults->prng, plan->seed ^ UINT64_C(0x6661756c7473));
+    faults->rows_lost = mem_zero(plan->keys * sizeof *faults->rows_lost);
+    for (int i = 0; i < FAULT_KINDS; i++) {
+        faults->weight_sum += plan->fault_weights[i];
+    }
+    for (uint32_t i = 0; i < world_nodes(world); i++) {
+        int64_t skew_us =
+            (int64_t)prng_below(&faults->prng, 2 * (uint64_t)plan->skew_us + 1) - plan->skew_us;
+        clock_set_ahead(world_clock(world, i), world_now_us(world), skew_us);
+    }
+    return faults;
+}
+
+void faults_free(struct faults **handle) {
+    if (*handle != NULL) {
+        free((*handle)->lasting);
+        free((*handle)->rows_lost);
+        free(*handle);
+        *handle = NULL;
+    }
+}
+
+static uint64_t around(struct faults *faults, uint64_t mean_us) {
+    return 1 + prng_below(&faults->prng, 2 * mean_us + 1);
+}
+
+static void schedule_next(struct faults *faults) {
+    if (faults->plan->fault_mean_us > 0 && faults->weight_sum > 0) {
+        world_at(faults->world,
+                 world_now_us(faults->world) + around(faults, faults->plan->fault_mean_us),
+                 FAULTS_NEXT, 0, 0);
+    }
+}
+
+void faults_start(struct faults *faults) {
+    faults->running = true;
+    schedule_next(faults);
+}
+
+static uint32_t draw_node(struct faults *faults) {
+    return (uint32_t)prng_below(&faults->prng, world_nodes(faults->world));
+}
+
+/* Has the fault end, or go on, after about `mean_us`. */
+static void last(struct faults *faults, const struct lasting *lasting, uint64_t mean_us) {
+    faults->lasting =
+        mem_grow(faults->lasting, &faults->cap, faults->count + 1, sizeof *faults->lasting);
+    faults->lasting[faults->count] = *lasting;
+    world_at(faults->world, world_now_us(faults->world) + around(faults, mean_us), FAULTS_END,
+             faults->count++, 0);
+}
+
+/* A start whose disk fails is tried again, as by a supervisor. */
+static void start_if_off(struct faults *faults, uint32_t node) {
+    if (world_state(faults->world, node) == NODE_OFF && world_start(faults->world, node) != RD_OK) {
+        last(faults, &(struct lasting){.kind = FAULT_KILL, .node = node}, 500000);
+    }
+}
+
+/* ---- the network ----------------------------------------------------------------------------- */
+
+static void set_path(struct faults *faults, uint32_t from, uint32_t to, enum network_path path) {
+    network_set_path(world_network(faults->world), from, to, path, world_now_us(faults->world));
+}
+
+static void cut(struct faults *faults, uint32_t a, uint32_t b) {
+    if (a == b) {
+        return;
+    }
+    set_path(faults, a, b, PATH_SILENT);
+    set_path(faults, b, a, PATH_SILENT);
+    if (prng_chance(&faults->prng, 2, 3)) { /* else both wait for each other in silence */
+        network_break(world_network(faults->world), a, b, world_now_us(faults->world));
+    }
+}
+
+static void heal(struct faults *faults, uint32_t a, uint32_t b) {
+    set_path(faults, a, b, PATH_OPEN);
+    set_path(faults, b, a, PATH_OPEN);
+}
+
+/* Cuts (or heals) every pair of which one is on the side and the other is not; `bridge` stays with
+ * both. */
+static void split(struct faults *faults, uint32_t side, uint32_t bridge, bool heals) {
+    uint32_t nodes = world_nodes(faults->world);
+    for (uint32_t a = 0; a < nodes; a++) {
+        for (uint32_t b = a + 1; b < nodes; b++) {
+            bool apart = (side >> a & 1) != (side >> b & 1) && a != bridge && b != bridge;
+            if (apart && heals) {
+                heal(faults, a, b);
+            } else if (apart) {
+                cut(faults, a, b);
+            }
+        }
+    }
+}
+
+static void begin_network(struct faults *faults, enum plan_fault kind) {
+    uint32_t nodes = world_nodes(faults->world);
+    struct lasting lasting = {.kind = kind, .node = draw_node(faults), .other = draw_node(faults)};
+    if (nodes < 2 || lasting.node == lasting.other) {
+        return;
+    }
+    switch (kind) {
+    case FAULT_CUT:
+        cut(faults, lasting.node, lasting.other);
+        break;
+    case FAULT_ONE_WAY:
+        set_path(faults, lasting.node, lasting.other, PATH_SILENT);
+        break;
+    case FAULT_HELD:
+        set_path(faults, lasting.node, lasting.other, PATH_HELD);
+        break;
+    case FAULT_ISOLATE:
+        lasting.side = UINT32_C(1) << lasting.node;
+        split(faults, lasting.side, UINT32_MAX, false);
+        break;
+    case FAULT_HALVES:
+    case FAULT_BRIDGE:
+        lasting.side = (uint32_t)prng_below(&faults->prng, UINT64_C(1) << nodes);
+        lasting.other = kind == FAULT_BRIDGE ? lasting.node : UINT32_MAX;
+        split(faults, lasting.side, lasting.other, false);
+        break;
+    case FAULT_FLAP:
+        lasting.left = 2 + (uint32_t)prng_below(&faults->prng, 8);
+        network_break(world_network(faults->world), lasting.node, lasting.other,
+                      world_now_us(faults->world));
+        last(faults, &lasting, faults->plan->fault_length_us / 8);
+        return;
+    default: /* SWIZZLE: one more node is cut off at each step; they come back in the order of numbers */
+        lasting.left = nodes;
+        last(faults, &lasting, faults->plan->fault_length_us / 4);
+        return;
+    }
+    last(faults, &lasting, faults->plan->fault_length_us);
+}
+
+/* The next step of a fault that goes on. */
+static void repeat(struct faults *faults, struct lasting *lasting) {
+    struct lasting next = *lasting;
+    if (lasting->left == 0) {
+        return;
+    }
+    next.left--;
+    if (lasting->kind == FAULT_FLAP) {
+        network_break(world_network(faults->world), lasting->node, lasting->other,
+                      world_now_us(faults->world));
+        last(faults, &next, faults->plan->fault_length_us / 8);
+        return;
+    }
+    if (lasting->kind == FAULT_CRASH_LOOP) {
+        if (world_state(faults->world, lasting->node) == NODE_OFF) {
+            start_if_off(faults, lasting->node);
+            world_crash_after(faults->world, lasting->node, 1 + prng_below(&faults->prng, 40),
+                              CRASH_PROCESS);
+        }
+        last(faults, &next, 50000);
+        return;
+    }
+    uint32_t nodes = world_nodes(faults->world);
+    uint32_t node = (lasting->node + lasting->left * lasting->other) % nodes;
+    if ((lasting->side >> node & 1) == 0) {
+        split(faults, UINT32_C(1) << node, UINT32_MAX, false);
+        next.side |= UINT32_C(1) << node;
+    } else {
+        split(faults, UINT32_C(1) << node, UINT32_MAX, true);
+        next.side &= ~(UINT32_C(1) << node);
+    }
+    last(faults, &next, faults->plan->fault_length_us / 4);
+}
+
+/* ---- processes and machines ------------------------------------------------------------------ */
+
+static void begin_process(struct faults *faults, enum plan_fault kind) {
+    struct lasting lasting = {.kind = kind, .node = draw_node(faults)};
+    uint64_t inside = 1 + prng_below(&faults->prng, 200);
+    if (world_state(faults->world, lasting.node) != NODE_RUNNING) {
+        return;
+    }
+    enum world_crash power = prng_chance(&faults->prng, 1, 3) ? CRASH_POWER_WORST : CRASH_POWER;
+    switch (kind) {
+    case FAULT_KILL:
+        world_crash(faults->world, lasting.node, CRASH_PROCESS);
+        last(faults, &lasting, faults->plan->fault_length_us / 10);
+        return;
+    case FAULT_POWER:
+        world_crash(faults->world, lasting.node, power);
+        break;
+    case FAULT_KILL_INSIDE:
+        world_crash_after(faults->world, lasting.node, inside, CRASH_PROCESS);
+        break;
+    case FAULT_POWER_INSIDE:
+        world_crash_after(faults->world, lasting.node, inside, power);
+        break;
+    case FAULT_CRASH_LOOP:
+        world_crash(faults->world, lasting.node, CRASH_PROCESS);
+        lasting.left = 2 + (uint32_t)prng_below(&faults->prng, 6);
+        last(faults, &lasting, 20000);
+        return;
+    case FAULT_PAUSE:
+        world_pause(faults->world, lasting.node);
+        break;
+    default: /* SLOW */
+        network_set_slow(world_network(faults->world), lasting.node,
+                         1000 + prng_below(&faults->prng, 300000));
+        break;
+    }
+    last(faults, &lasting, faults->plan->fault_length_us);
+}
+
+/* ---- disks and clocks ------------------------------------------------------------------------ */
+
+static void hurt_row(struct faults *faults, enum plan_fault kind) {
+    uint32_t node = draw_node(faults);
+    uint32_t number = (uint32_t)prng_below(&faults->prng, faults->plan->keys);
+    if (world_state(faults->world, node) != NODE_RUNNING) {
+        return;
+    }
+    struct blob *key = workload_key(number);
+    struct store_key at = {.space = STORE_OBJECTS,
+                           .slot = node_slot(world_node(faults->world, node), key->bytes, key->len),
+                           .key = key->bytes,
+                           .key_len = key->len};
+    struct store *store = world_disk(faults->world, node)->store;
+    bool had = kind == FAULT_ROW_LOST ? store_mem_erase_row(store, &at)
+                                      : store_mem_corrupt_row(store, &at);
+    faults->rows_lost[number] += had;
+    blob_unref(key);
+}
+
+static void begin_disk_or_clock(struct faults *faults, enum plan_fault kind) {
+    struct lasting lasting = {.kind = kind, .node = draw_node(faults)};
+    struct store *store = world_disk(faults->world, lasting.node)->store;
+    struct clock *clock = world_clock(faults->world, lasting.node);
+    uint64_t now_us = world_now_us(faults->world);
+    uint64_t times = 1 + prng_below(&faults->prng, 5);
+    switch (kind) {
+    case FAULT_DISK_FULL:
+        store_mem_fail(store, STORE_MEM_COMMIT, RD_EFULL, UINT64_MAX);
+        break;
+    case FAULT_DISK_ERROR:
+        if (world_state(faults->world, lasting.node) == NODE_RUNNING) { /* not during a start */
+            store_mem_fail(store,
+                           prng_chance(&faults->prng, 1, 2) ? STORE_MEM_GET : STORE_MEM_COMMIT,
+                           RD_EIO, times);
+        }
+        break;
+    case FAULT_ROW_LOST:
+    case FAULT_ROW_DAMAGED:
+        hurt_row(faults, kind);
+        return;
+    case FAULT_CLOCK_JUMP:
+        clock_jump(clock,
+                   (int64_t)prng_below(&faults->prng, 2 * (uint64_t)faults->plan->skew_us + 1) -
+                       faults->plan->skew_us);
+        return;
+    default: /* CLOCK_DRIFT */
+        clock_set_drift(clock, now_us, (int32_t)prng_below(&faults->prng, 100001) - 50000);
+        break;
+    }
+    last(faults, &lasting, faults->plan->fault_length_us);
+}
+
+static void mend_disk(struct faults *faults, uint32_t node) {
+    struct store *store = world_disk(faults->world, node)->store;
+    store_mem_fail(store, STORE_MEM_COMMIT, RD_EIO, 0);
+    store_mem_fail(store, STORE_MEM_GET, RD_EIO, 0);
+}
+
+/* ---- begin and end --------------------------------------------------------------------------- */
+
+static void begin(struct faults *faults, enum plan_fault kind) {
+    faults->counts[kind]++;
+    if (kind <= FAULT_SLOW) {
+        begin_process(faults, kind);
+    } else if (kind <= FAULT_SWIZZLE) {
+        begin_network(faults, kind);
+    } else {
+        begin_disk_or_clock(faults, kind);
+    }
+}
+
+static void end(struct faults *faults, size_t number) {
+    struct lasting lasting = faults->lasting[number];
+    switch (lasting.kind) {
+    case FAULT_KILL:
+    case FAULT_POWER:
+    case FAULT_KILL_INSIDE:
+    case FAULT_POWER_INSIDE:
+        start_if_off(faults, lasting.node);
+        break;
+    case FAULT_CRASH_LOOP:
+        if (lasting.left == 0) {
+            start_if_off(faults, lasting.node);
+        }
+        repeat(faults, &lasting);
+        break;
+    case FAULT_PAUSE:
+        world_resume(faults->world, lasting.node);
+        break;
+    case FAULT_SLOW:
+        network_set_slow(world_network(faults->world), lasting.node, 0);
+        break;
+    case FAULT_CUT:
+    case FAULT_ONE_WAY:
+    case FAULT_HELD:
+        heal(faults, lasting.node, lasting.other);
+        break;
+    case FAULT_ISOLATE:
+        split(faults, lasting.side, UINT32_MAX, true);
+        break;
+    case FAULT_HALVES:
+    case FAULT_BRIDGE:
+        split(faults, lasting.side, lasting.other, true);
+        break;
+    case FAULT_FLAP:
+    case FAULT_SWIZZLE:
+        repeat(faults, &lasting);
+        break;
+    case FAULT_DISK_FULL:
+    case FAULT_DISK_ERROR:
+        mend_disk(faults, lasting.node);
+        break;
+    case FAULT_CLOCK_DRIFT:
+        clock_set_drift(world_clock(faults->world, lasting.node), world_now_us(faults->world), 0);
+        break;
+    default:
+        break;
+    }
+}
+
+void faults_event(struct faults *faults, const struct sim_event *event) {
+    if (!faults->running) {
+        return;
+    }
+    if (event->kind == FAULTS_END) {
+        end(faults, event->a);
+        return;
+    }
+    uint32_t drawn = (uint32_t)prng_below(&faults->prng, faults->weight_sum);
+    int kind = 0;
+    while (drawn >= faults->plan->fault_weights[kind]) {
+        drawn -= faults->plan->fault_weights[kind++];
+    }
+    begin(faults, (enum plan_fault)kind);
+    schedule_next(faults);
+}
+
+void faults_heal(struct faults *faults) {
+    struct network_conf *network = world_network_conf(faults->world);
+    faults->running = false;
+    network->drop_ppm = network->duplicate_ppm = network->reorder_ppm = network->tail_ppm = 0;
+    world_disk_conf(faults->world)->stall_ppm = 0;
+    for (uint32_t a = 0; a < world_nodes(faults->world); a++) {
+        world_crash_after(faults->world, a, UINT64_MAX, CRASH_PROCESS); /* none any more */
+        network_set_slow(world_network(faults->world), a, 0);
+        mend_disk(faults, a);
+        clock_set_drift(world_clock(faults->world, a), world_now_us(faults->world), 0);
+        world_resume(faults->world, a);
+        if (world_state(faults->world, a) == NODE_OFF) {
+            enum rd_err err = world_start(faults->world, a);
+            assert(err == RD_OK);
+            (void)err;
+        }
+        for (uint32_t b = 0; b < a; b++) {
+            heal(faults, a, b);
+        }
+    }
+}
+
+const uint64_t *faults_counts(const struct faults *faults) {
+    return faults->counts;
+}
+
+uint32_t faults_rows_lost(const struct faults *faults, const struct blob *key) {
+    uint32_t number = workload_key_number(key);
+    assert(number < faults->plan->keys);
+    return faults->rows_lost[number];
+}

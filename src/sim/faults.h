@@ -1,0 +1,35 @@
+/* The faults of a fuzz run: they come at random as the plan says, most of them end by themselves,
+ * and faults_heal ends them all. */
+#ifndef RD_SIM_FAULTS_H
+#define RD_SIM_FAULTS_H
+
+#include "sim/plan.h"
+#include "sim/world.h"
+
+enum { FAULTS_NEXT = WORLD_USER_KIND + 1, FAULTS_END }; /* END: a is the fault's number */
+
+struct faults;
+
+/* Faults for a world (borrowed, as is the plan) with machines running. Free with faults_free. */
+struct faults *faults_new(struct world *world, const struct plan *plan);
+
+/* Frees and nulls. */
+void faults_free(struct faults **faults);
+
+/* From now on they come. */
+void faults_start(struct faults *faults);
+
+/* For the world's hooks: an event of the kinds above. */
+void faults_event(struct faults *faults, const struct sim_event *event);
+
+/* No more faults; all is well again: machines run, the network is whole and calm, disks work.
+ * Clocks stay as wrong as they are. */
+void faults_heal(struct faults *faults);
+
+/* How many came, by kind. */
+const uint64_t *faults_counts(const struct faults *faults);
+
+/* How many rows of that key were lost or damaged. */
+uint32_t faults_rows_lost(const struct faults *faults, const struct blob *key);
+
+#endif

@@ -1,0 +1,328 @@
+/* sim/fuzz: see fuzz.h.
+ *
+ *     form --> attack --> heal --> read all replicas --> read them again --> judge
+ *
+ * Healing, and each of the reads, must come to an end within bounded simulated time.
+ */
+#include "sim/fuzz.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/check_dots.h"
+#include "sim/faults.h"
+#include "sim/judge.h"
+#include "sim/mem.h"
+#include "sim/workload.h"
+
+#define SECOND_US UINT64_C(1000000)
+#define FORM_US (60 * SECOND_US)
+#define HEAL_US (60 * SECOND_US)
+#define READ_US (30 * SECOND_US)
+#define CHECKER UINT32_MAX /* the client that the checkers are */
+
+struct run {
+    struct plan plan;
+    struct world *world;
+    struct workload *workload;
+    struct faults *faults;
+    struct dots *dots;
+    struct buf violation; /* empty: none so far */
+    uint64_t rows;        /* stored so far */
+    FILE *trace;
+};
+
+/* ---- hooks ----------------------------------------------------------------------------------- */
+
+static void on_answer(void *arg, struct op *op) {
+    struct run *run = arg;
+    workload_answer(run->workload, op);
+}
+
+static void on_event(void *arg, const struct sim_event *event) {
+    struct run *run = arg;
+    if (event->kind == WORKLOAD_CLIENT_TURN) {
+        workload_event(run->workload, event);
+    } else {
+        faults_event(run->faults, event);
+    }
+}
+
+static void on_row(void *arg, uint32_t node, const struct effect *put) {
+    struct run *run = arg;
+    (void)node;
+    run->rows += put->store_put.at.space == STORE_OBJECTS;
+    dots_see(run->dots, put, &run->violation);
+}
+
+static void on_line(void *arg, uint64_t at_us, const char *line) {
+    struct run *run = arg;
+    fprintf(run->trace, "%12.3f ms  %s\n", (double)at_us / 1000, line);
+}
+
+/* ---- phases ---------------------------------------------------------------------------------- */
+
+static bool all_up(const struct run *run) {
+    for (uint32_t i = 0; i < world_nodes(run->world); i++) {
+        struct node_stats stats;
+        node_stats(world_node(run->world, i), &stats);
+        if (!stats.open || stats.members_up < world_nodes(run->world)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool fine(const struct run *run) {
+    return buf_len(&run->violation) == 0;
+}
+
+static void violated(struct run *run, const char *text) {
+    if (fine(run)) {
+        mem_printf(&run->violation, "%s", text);
+    }
+}
+
+/* Runs until everybody serves and sees everybody, and no request is open. */
+static void settle(struct run *run, uint64_t bound_us, const char *what) {
+    uint64_t until_us = world_now_us(run->world) + bound_us;
+    while (fine(run) && !(all_up(run) && world_history(run->world)->open == 0)) {
+        if (world_now_us(run->world) >= until_us) {
+            violated(run, what);
+            return;
+        }
+        world_elapse(run->world, 50000);
+    }
+}
+
+static struct op *ask(struct run *run, struct op *request) {
+    request->client = CHECKER;
+    struct op *op = world_ask(run->world, request);
+    uint64_t until_us = world_now_us(run->world) + READ_US;
+    while (!op->answered && world_step(run->world, until_us)) {
+    }
+    return op;
+}
+
+/* The first write, which makes the cluster a cluster. */
+static void first_write(struct run *run) {
+    struct op request = {
+        .kind = CLIENT_WRITE, .key = workload_key(0), .value = mem_blob("w1.", 3), .value_id = 1};
+    struct op *op = ask(run, &request);
+    blob_unref(request.key);
+    blob_unref(request.value);
+    if (!op->answered || op->err != RD_OK) {
+        violated(run, "not alive: the first write of a calm cluster fails");
+    }
+    world_elapse(run->world, SECOND_US);
+}
+
+static void form(struct run *run) {
+    struct network_conf weather = run->plan.world.network;
+    struct network_conf *network = world_network_conf(run->world);
+    world_disk_conf(run->world)->stall_ppm = 0;
+    network->drop_ppm = network->duplicate_ppm = network->reorder_ppm = network->tail_ppm = 0;
+    for (uint32_t i = 0; i < world_nodes(run->world); i++) {
+        world_start(run->world, i);
+    }
+    settle(run, FORM_US, "not alive: a calm cluster does not form");
+    if (fine(run)) {
+        first_write(run);
+    }
+    *network = weather;
+    world_disk_conf(run->world)->stall_ppm = run->plan.world.disk.stall_ppm;
+}
+
+static void attack(struct run *run) {
+    uint64_t until_us = world_now_us(run->world) + run->plan.attack_us;
+    workload_start(run->workload);
+    faults_start(run->faults);
+    while (fine(run) && world_now_us(run->world) < until_us) {
+        world_elapse(run->world, 500000);
+        if (world_is_stuck(run->world)) {
+            violated(run, "not alive: a request has been without an answer for 30 s");
+        }
+    }
+    workload_stop(run->workload);
+    faults_heal(run->faults);
+}
+
+/* Reads all replicas of the key through some node; NULL if that does not succeed in time. */
+static const struct op *read_all(struct run *run, const struct judged_key *key, uint32_t n,
+                                 uint32_t node) {
+    for (unsigned tries = 0; tries < 20; tries++) {
+        struct op request = {.kind = CLIENT_READ,
+                             .node = (node + tries) % world_nodes(run->world),
+                             .key = (struct blob *)key->key,
+                             .r = n};
+        const struct op *op = ask(run, &request);
+        if (op->answered && op->err == RD_OK) {
+            return op;
+        }
+        world_elapse(run->world, SECOND_US / 2);
+    }
+    violated(run, "not alive: after everything has healed a key cannot be read from all replicas");
+    return NULL;
+}
+
+static void read_and_repair(struct run *run, const struct judge *judge) {
+    for (uint32_t k = 0; k < judge->key_count && fine(run); k++) {
+        if (judge->keys[k].key != NULL) {
+            read_all(run, &judge->keys[k], judge->n, k % world_nodes(run->world));
+        }
+    }
+    world_elapse(run->world, 2 * SECOND_US);
+}
+
+static void check_key(struct run *run, struct judge *judge, const struct judged_key *key,
+                      uint32_t k) {
+    const struct op *last = read_all(run, key, judge->n, k % world_nodes(run->world));
+    if (last == NULL) {
+        return;
+    }
+    check_identical(judge, run->world, key);
+    check_acknowledged(judge, key, last);
+    check_quorum(judge, key);
+    check_siblings(judge, key, last);
+}
+
+static void judge_all(struct run *run) {
+    struct judge judge;
+    judge_init(&judge, run->world, &run->plan, run->faults, world_history(run->world)->count);
+    read_and_repair(run, &judge);
+    uint64_t rows = run->rows;
+    for (uint32_t k = 0; k < judge.key_count && fine(run); k++) {
+        if (judge.keys[k].key != NULL) {
+            check_key(run, &judge, &judge.keys[k], k);
+        }
+    }
+    world_elapse(run->world, SECOND_US);
+    if (run->rows != rows) {
+        judge_violated(&judge, "restless: a second reading of everything still stores rows");
+    }
+    if (buf_len(&judge.violation) > 0 && fine(run)) {
+        mem_append(&run->violation, buf_data(&judge.violation), buf_len(&judge.violation));
+    }
+    judge_free(&judge);
+}
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+static void count_requests(const struct run *run, struct fuzz_result *out) {
+    static const int by_error[RD_ERR_COUNT] = {[RD_EUNKNOWN] = SOMETIMES_UNKNOWN + 1,
+                                               [RD_ETOOMANYSIBLINGS] =
+                                                   SOMETIMES_TOO_MANY_SIBLINGS + 1,
+                                               [RD_ECLUSTERDOWN] = SOMETIMES_CLUSTER_DOWN + 1,
+                                               [RD_EFULL] = SOMETIMES_DISK_FULL + 1,
+                                               [RD_ECLOSED] = SOMETIMES_CLIENT_CUT_OFF + 1};
+    const struct history *history = world_history(run->world);
+    for (size_t i = 0; i < history->count; i++) {
+        const struct op *op = history->ops[i];
+        out->requests++;
+        out->acknowledged += op->answered && op->err == RD_OK;
+        if (op->answered && by_error[op->err] > 0) {
+            out->sometimes[by_error[op->err] - 1]++;
+        }
+        if (op->answered && op->err == RD_ENOQUORUM) {
+            out->sometimes[op->kind == CLIENT_WRITE ? SOMETIMES_NO_QUORUM_WRITE
+                                                    : SOMETIMES_NO_QUORUM_READ]++;
+        }
+        out->sometimes[SOMETIMES_SIBLING_READ] += op->object.count > 1;
+    }
+}
+
+static void collect(const struct run *run, struct fuzz_result *out) {
+    struct node_stats nodes;
+    struct network_stats network;
+    world_stats(run->world, &nodes);
+    network_stats(world_network(run->world), &network);
+    count_requests(run, out);
+    out->sometimes[SOMETIMES_SECOND_ROUND] = nodes.second_rounds;
+    out->sometimes[SOMETIMES_READ_REPAIR] = nodes.read_repairs;
+    out->sometimes[SOMETIMES_FORWARDED] = nodes.requests_forwarded;
+    out->sometimes[SOMETIMES_LATE_ANSWER] = nodes.late_answers;
+    out->sometimes[SOMETIMES_FRESH_INCARNATION] = nodes.fresh_incarnations;
+    out->sometimes[SOMETIMES_CORRUPT_ROW] = nodes.corrupt_rows;
+    out->sometimes[SOMETIMES_STORE_ERROR] = nodes.store_errors;
+    out->sometimes[SOMETIMES_DUPLICATE] = network.duplicated;
+    out->sometimes[SOMETIMES_OVERTAKEN] = network.overtaken;
+    out->sometimes[SOMETIMES_HELD] = network.held;
+    out->steps = world_steps(run->world);
+    out->trace_hash = world_trace(run->world)->hash;
+    memcpy(out->fault_counts, faults_counts(run->faults), sizeof out->fault_counts);
+    for (int i = 0; i < FAULT_KINDS; i++) {
+        out->faults += out->fault_counts[i];
+    }
+}
+
+void fuzz_run(uint64_t seed, int planted, FILE *trace, struct fuzz_result *out) {
+    struct run run = {.trace = trace};
+    plan_draw(&run.plan, seed);
+#ifdef RD_PLANTED_BUGS
+    run.plan.world.node.planted_bug = (enum planted_bug)planted;
+#else
+    assert(planted == 0);
+    (void)planted;
+#endif
+    run.plan.world.node.trace = trace != NULL;
+    run.world = world_new(&run.plan.world);
+    run.workload = workload_new(run.world, &run.plan);
+    run.faults = faults_new(run.world, &run.plan);
+    run.dots = dots_new();
+    world_set_hooks(run.world, &(struct world_hooks){.arg = &run,
+                                                     .on_answer = on_answer,
+                                                     .on_event = on_event,
+                                                     .on_row = on_row});
+    if (trace != NULL) {
+        world_trace(run.world)->listener = on_line;
+        world_trace(run.world)->arg = &run;
+    }
+    form(&run);
+    if (fine(&run)) {
+        attack(&run);
+    }
+    if (fine(&run)) {
+        settle(&run, HEAL_US,
+               "not alive: after the faults the cluster does not come together again");
+    }
+    if (fine(&run)) {
+        judge_all(&run);
+    }
+    *out = (struct fuzz_result){.seed = seed, .passed = fine(&run)};
+    size_t len = buf_len(&run.violation) < sizeof out->violation ? buf_len(&run.violation)
+                                                                 : sizeof out->violation - 1;
+    memcpy(out->violation, len > 0 ? (const char *)buf_data(&run.violation) : "", len);
+    collect(&run, out);
+    world_free(&run.world);
+    workload_free(&run.workload);
+    faults_free(&run.faults);
+    dots_free(&run.dots);
+    buf_free(&run.violation);
+}
+
+void fuzz_add(struct fuzz_result *sum, const struct fuzz_result *one) {
+    sum->requests += one->requests;
+    sum->acknowledged += one->acknowledged;
+    sum->steps += one->steps;
+    sum->faults += one->faults;
+    for (int i = 0; i < SOMETIMES_COUNT; i++) {
+        sum->sometimes[i] += one->sometimes[i];
+    }
+    for (int i = 0; i < FAULT_KINDS; i++) {
+        sum->fault_counts[i] += one->fault_counts[i];
+    }
+}
+
+const char *fuzz_sometimes_text(enum fuzz_sometimes which) {
+    static const char *const texts[] = {
+#define FUZZ_TEXT(name, text) text,
+        FUZZ_SOMETIMES(FUZZ_TEXT)};
+    return texts[which];
+}
+
+const char *fuzz_fault_text(enum plan_fault which) {
+    static const char *const texts[] = {PLAN_FAULTS(FUZZ_TEXT)};
+#undef FUZZ_TEXT
+    return texts[which];
+}

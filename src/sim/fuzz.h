@@ -1,0 +1,58 @@
+/* The fuzz: one seed is one cluster, its clients and its faults; then everything heals, and the
+ * promises are checked. */
+#ifndef RD_SIM_FUZZ_H
+#define RD_SIM_FUZZ_H
+
+#include <stdio.h>
+
+#include "sim/plan.h"
+#include "sim/trace.h"
+
+/* Rare branches that many seeds together must reach. X(name, text) */
+#define FUZZ_SOMETIMES(X)                                                                          \
+    X(SECOND_ROUND, "a plain SET wrote a second time")                                             \
+    X(READ_REPAIR, "a read repaired a replica")                                                    \
+    X(SIBLING_READ, "a read returned siblings")                                                    \
+    X(FORWARDED, "a write was forwarded")                                                          \
+    X(LATE_ANSWER, "an answer came too late")                                                      \
+    X(UNKNOWN, "a write ended with an unknown outcome")                                            \
+    X(NO_QUORUM_READ, "a read found no quorum")                                                    \
+    X(NO_QUORUM_WRITE, "a write found no quorum")                                                  \
+    X(TOO_MANY_SIBLINGS, "a write met too many siblings")                                          \
+    X(CLUSTER_DOWN, "a node was not ready to serve")                                               \
+    X(DISK_FULL, "a write met a full disk")                                                        \
+    X(FRESH_INCARNATION, "a node took a new name in mid-life")                                     \
+    X(CORRUPT_ROW, "a damaged row was met")                                                        \
+    X(STORE_ERROR, "the store failed")                                                             \
+    X(CLIENT_CUT_OFF, "a node died before it answered")                                            \
+    X(DUPLICATE, "a frame came twice")                                                             \
+    X(OVERTAKEN, "a frame overtook another")                                                       \
+    X(HELD, "a frame came after the path was healed")
+
+#define FUZZ_ENUM(name, text) SOMETIMES_##name,
+enum fuzz_sometimes { FUZZ_SOMETIMES(FUZZ_ENUM) SOMETIMES_COUNT };
+#undef FUZZ_ENUM
+
+/* What a run came to. A plain value, so that it can cross a pipe. */
+struct fuzz_result {
+    uint64_t seed;
+    bool passed;
+    char violation[400]; /* if not */
+    uint64_t trace_hash;
+    uint64_t requests, acknowledged, steps, faults;
+    uint64_t sometimes[SOMETIMES_COUNT];
+    uint64_t fault_counts[FAULT_KINDS];
+};
+
+/* Runs the seed. `planted`: which planted bug is awake (enum planted_bug; 0: none; only where
+ * RD_PLANTED_BUGS is defined). `trace`: where readable lines go, NULL: nowhere. */
+void fuzz_run(uint64_t seed, int planted, FILE *trace, struct fuzz_result *out);
+
+/* Adds the counts of `one` to those of `sum`. */
+void fuzz_add(struct fuzz_result *sum, const struct fuzz_result *one);
+
+/* The text of a sometimes-point, and of a kind of fault; static storage. */
+const char *fuzz_sometimes_text(enum fuzz_sometimes which);
+const char *fuzz_fault_text(enum plan_fault which);
+
+#endif

@@ -1,0 +1,96 @@
+/* The judge: what the promises of INTERFACE section 7 say about a history, worked out once for all
+ * checkers.
+ *
+ * It knows only what clients know: when each request was made and answered, which context it
+ * carried and what that context's reader had seen. From this follows for each write: which other
+ * writes may have removed its value, from when on it must be there, and from when on it must be
+ * gone. Times are true times.
+ *
+ * What is demanded is what the code claims today, and this is the one place that says so: - no
+ * hints and no anti-entropy yet: replicas need be identical only after a read of all of them; -
+ * rows that a fault has erased or damaged count as lost disks: their keys' quorum reads are not
+ * judged, and their acknowledged values only while fewer rows were lost than the write's W; -
+ * last-write-wins: which of two writes the clocks prefer is not predicted, so any other write may
+ * have removed a value; - a plain SET that is seen and replaced before it is acknowledged may come
+ * back once: its second round writes it anew, unless its coordinator knows by then; - who goes on
+ * from the answer of a write, without reading, replaces its value only where that is known: surely
+ * if W+W>N; - an expired value may be gone, and may be seen (replies carry it, readers hide it). */
+#ifndef RD_SIM_JUDGE_H
+#define RD_SIM_JUDGE_H
+
+#include "sim/faults.h"
+#include "sim/plan.h"
+#include "sim/world.h"
+
+#define JUDGE_MAX_N 16
+#define JUDGE_NEVER UINT64_MAX
+
+struct judged_write {
+    const struct op *op;
+    uint32_t w;            /* replicas its acknowledgement stands for */
+    bool happened_maybe;   /* it may have been carried out */
+    bool same_id;          /* another request wrote the same bytes */
+    uint64_t removable_us; /* when the first that may have removed its value was asked; NEVER */
+    uint64_t there_us[JUDGE_MAX_N +
+                      1]; /* by w: since when w replicas surely have it or what replaced it */
+    uint64_t gone_us[JUDGE_MAX_N + 1]; /* by w: since when w replicas surely know it is replaced */
+};
+
+struct judged_key {
+    const struct blob *key;      /* borrowed */
+    struct judged_write *writes; /* owned; in the order of asking */
+    size_t write_count, write_cap;
+    const struct op **reads; /* owned; those that succeeded */
+    size_t read_count, read_cap;
+    uint32_t rows_lost;
+};
+
+struct judge {
+    const struct plan *plan;
+    uint32_t n;              /* homes of a key */
+    struct judged_key *keys; /* owned; plan->keys of them */
+    uint32_t key_count;
+    struct buf violation; /* empty: none; else the first, as text */
+};
+
+/* Works the history out. `ops`: how many of its requests count (those of the checkers themselves
+ * come later and do not). Free with judge_free. */
+void judge_init(struct judge *judge, struct world *world, const struct plan *plan,
+                const struct faults *faults, size_t ops);
+
+/* Frees all. */
+void judge_free(struct judge *judge);
+
+/* Replicas that a read's answer stands for. */
+uint32_t judge_r(const struct judge *judge, const struct op *read);
+
+/* Where the value of the write is in what a read returned; also true for a value without a number
+ * if there is another such one. */
+bool judge_shows(const struct object *object, const struct judged_write *write);
+
+/* The write that wrote the value with that number under the key; NULL if there is none. */
+const struct judged_write *judge_writer(const struct judged_key *key, uint64_t value_id);
+
+/* Notes a violation, if it is the first. */
+void judge_violated(struct judge *judge, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- the checkers, one file per promise ------------------------------------------------------ */
+
+/* check_acknowledged.c, promise 1: `last`, a read of all replicas after the faults, shows every
+ * acknowledged value that nothing can have removed. */
+void check_acknowledged(struct judge *judge, const struct judged_key *key, const struct op *last);
+
+/* check_quorum.c, promise 2: each read of R replicas shows what was acknowledged by W before it
+ * began, if R+W>N, or something that replaced it. */
+void check_quorum(struct judge *judge, const struct judged_key *key);
+
+/* check_siblings.c, promises 4 and 5: no read shows a value that had surely been replaced or
+ * deleted before, nor one that nobody wrote; vectors hold no more entries than there were writes.
+ */
+void check_siblings(struct judge *judge, const struct judged_key *key, const struct op *last);
+
+/* check_identical.c, promise 3: the stores of all homes hold the same object under the key. */
+void check_identical(struct judge *judge, struct world *world, const struct judged_key *key);
+
+#endif

@@ -1,0 +1,155 @@
+/* sim/plan: see plan.h. */
+#include "sim/plan.h"
+
+#include <stdio.h>
+
+#include "base/prng.h"
+#include "sim/mem.h"
+#include "sim/world.h"
+
+/* 0 with the chance of `off` in 100, else 1..most. */
+static uint32_t swarm(struct prng *prng, uint32_t off, uint32_t most) {
+    return prng_below(prng, 100) < off ? 0 : 1 + (uint32_t)prng_below(prng, most);
+}
+
+static uint32_t pick(struct prng *prng, const uint32_t *choices, size_t count) {
+    return choices[prng_below(prng, count)];
+}
+
+static void draw_cluster(struct plan *plan, struct prng *prng) {
+    static const uint32_t nodes[] = {1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 6, 7};
+    static const uint32_t partitions[] = {1, 8, 16, 32};
+    static const uint32_t zones[] = {1, 1, 1, 2, 3};
+    struct world_conf *world = &plan->world;
+    world_conf_default(world, pick(prng, nodes, sizeof nodes / sizeof *nodes), prng_u64(prng));
+    world->check_every = 64;
+    world->turn_us = prng_below(prng, 300);
+    struct node_conf *node = &world->node;
+    node->partitions = pick(prng, partitions, sizeof partitions / sizeof *partitions);
+    node->partitioner = prng_chance(prng, 1, 4) ? PARTITIONER_MD5 : PARTITIONER_CRC16;
+    node->conflict_resolution =
+        prng_chance(prng, 1, 10) ? CONFLICT_LAST_WRITE_WINS : CONFLICT_SIBLINGS;
+    if (prng_chance(prng, 1, 4)) { /* any N, R and W */
+        node->n = 1 + (uint32_t)prng_below(prng, 5);
+        node->r = 1 + (uint32_t)prng_below(prng, node->n);
+        node->w = 1 + (uint32_t)prng_below(prng, node->n);
+    }
+    node->max_siblings = prng_chance(prng, 1, 6) ? 4 : 100;
+    if (prng_chance(prng, 1, 4)) {
+        snprintf(node->secret, sizeof node->secret, "secret");
+    }
+    world->zones = pick(prng, zones, sizeof zones / sizeof *zones);
+}
+
+static void draw_weather(struct plan *plan, struct prng *prng) {
+    struct network_conf *network = &plan->world.network;
+    network->delay_min_us = 50 + prng_below(prng, 500);
+    network->delay_mean_us = prng_below(prng, 2000);
+    network->tail_ppm = swarm(prng, 40, 50000);
+    network->tail_us = 1000 + prng_below(prng, 2000000);
+    network->drop_ppm = swarm(prng, 60, prng_chance(prng, 1, 4) ? 100000 : 5000);
+    network->duplicate_ppm = swarm(prng, 60, 50000);
+    network->reorder_ppm = swarm(prng, 60, 300000);
+    struct disk_conf *disk = &plan->world.disk;
+    disk->get_mean_us = 10 + prng_below(prng, 1000);
+    disk->commit_mean_us = 20 + prng_below(prng, 3000);
+    disk->stall_ppm = swarm(prng, 60, 10000);
+    disk->stall_us = 10000 + prng_below(prng, 700000);
+}
+
+static void draw_requests(struct plan *plan, struct prng *prng) {
+    static const uint32_t keys[] = {1, 2, 4, 8, 16, 40};
+    plan->clients = 2 + (uint32_t)prng_below(prng, 15);
+    plan->keys = pick(prng, keys, sizeof keys / sizeof *keys);
+    plan->hot_percent = swarm(prng, 50, 60);
+    plan->ops = 1500 + (uint32_t)prng_below(prng, 2500);
+    plan->sticky_percent = (uint32_t)prng_below(prng, 101);
+    for (int i = 0; i < REQUEST_KINDS; i++) {
+        plan->request_weights[i] = swarm(prng, 30, 20);
+    }
+    plan->request_weights[REQUEST_GET] += 20;
+    plan->request_weights[REQUEST_COUNT] /= 8;
+    plan->request_weights[REQUEST_REPLICAS] /= 8;
+    if (prng_chance(
+            prng, 1,
+            3)) { /* nothing that hides a loss: writes with contexts and beside others only */
+        plan->request_weights[REQUEST_SET] = plan->request_weights[REQUEST_DEL] = 0;
+        plan->request_weights[REQUEST_DEL_SET] = plan->request_weights[REQUEST_SET_EXPIRING] = 0;
+        plan->request_weights[REQUEST_SET_EMPTY] = 0;
+        plan->request_weights[REQUEST_PUT_FRESH] += 15;
+    } else {
+        plan->request_weights[REQUEST_SET] += 10;
+    }
+    plan->attack_us = 20000000 + prng_below(prng, 40000000);
+    plan->think_us = plan->attack_us * plan->clients / plan->ops;
+}
+
+static void draw_faults(struct plan *plan, struct prng *prng) {
+    for (int i = 0; i < FAULT_KINDS; i++) {
+        plan->fault_weights[i] = swarm(prng, 50, 10);
+    }
+    if (!prng_chance(prng, 1, 3)) { /* losing rows weakens what can be demanded: not too often */
+        plan->fault_weights[FAULT_ROW_LOST] = plan->fault_weights[FAULT_ROW_DAMAGED] = 0;
+    }
+    plan->fault_mean_us = prng_chance(prng, 1, 12) ? 0 : 300000 + prng_below(prng, 2000000);
+    plan->fault_length_us = 100000 + prng_below(prng, 6000000);
+    static const int64_t skews[] = {
+        0, 0, 1000, 100000, 60000000, INT64_C(3600000000), INT64_C(94608000000000)};
+    plan->skew_us = skews[prng_below(prng, sizeof skews / sizeof *skews)];
+}
+
+void plan_draw(struct plan *plan, uint64_t seed) {
+    struct prng prng;
+    prng_seed(&prng, seed);
+    *plan = (struct plan){.seed = seed};
+    draw_cluster(plan, &prng);
+    draw_weather(plan, &prng);
+    draw_requests(plan, &prng);
+    draw_faults(plan, &prng);
+}
+
+void plan_text(const struct plan *plan, struct buf *out) {
+    static const char *const requests[] = {
+#define PLAN_TEXT(name, text) text,
+        PLAN_REQUESTS(PLAN_TEXT)};
+    static const char *const faults[] = {PLAN_FAULTS(PLAN_TEXT)};
+#undef PLAN_TEXT
+    const struct world_conf *world = &plan->world;
+    const struct node_conf *node = &world->node;
+    mem_printf(out,
+               "  %u nodes in %u zones, N=%u R=%u W=%u, %u partitions, %s, %s, max-siblings %u\n",
+               world->nodes, world->zones, node->n, node->r, node->w, node->partitions,
+               node->partitioner == PARTITIONER_MD5 ? "md5" : "crc16",
+               node->conflict_resolution == CONFLICT_SIBLINGS ? "siblings" : "last-write-wins",
+               node->max_siblings);
+    mem_printf(out,
+               "  network: delay %llu+%llu us, tail %u ppm of %llu us, drop %u, duplicate %u, "
+               "overtake %u ppm\n",
+               (unsigned long long)world->network.delay_min_us,
+               (unsigned long long)world->network.delay_mean_us, world->network.tail_ppm,
+               (unsigned long long)world->network.tail_us, world->network.drop_ppm,
+               world->network.duplicate_ppm, world->network.reorder_ppm);
+    mem_printf(
+        out,
+        "  disk: read %llu us, commit %llu us, stall %u ppm of %llu us; clocks wrong by %lld s\n",
+        (unsigned long long)world->disk.get_mean_us, (unsigned long long)world->disk.commit_mean_us,
+        world->disk.stall_ppm, (unsigned long long)world->disk.stall_us,
+        (long long)(plan->skew_us / 1000000));
+    mem_printf(out,
+               "  %u clients (%u%% sticky), %u requests, %u keys (%u%% to one), attack of %llu s\n",
+               plan->clients, plan->sticky_percent, plan->ops, plan->keys, plan->hot_percent,
+               (unsigned long long)(plan->attack_us / 1000000));
+    for (int i = 0; i < REQUEST_KINDS; i++) {
+        if (plan->request_weights[i] > 0) {
+            mem_printf(out, "    %3u x %s\n", plan->request_weights[i], requests[i]);
+        }
+    }
+    mem_printf(out, "  a fault each %llu ms, lasting %llu ms\n",
+               (unsigned long long)(plan->fault_mean_us / 1000),
+               (unsigned long long)(plan->fault_length_us / 1000));
+    for (int i = 0; i < FAULT_KINDS && plan->fault_mean_us > 0; i++) {
+        if (plan->fault_weights[i] > 0) {
+            mem_printf(out, "    %3u x %s\n", plan->fault_weights[i], faults[i]);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+/* The plan of a fuzz run: everything that is derived from its seed before it begins.
+ *
+ * Swarm style: per seed some kinds of faults and of requests are off and others wild, so that a
+ * thousand seeds differ more than a thousand runs of one average. A plan can be printed; the seed
+ * alone gives it back. */
+#ifndef RD_SIM_PLAN_H
+#define RD_SIM_PLAN_H
+
+#include "sim/world_conf.h"
+
+/* What clients do; weights, relative to each other. X(name, text) */
+#define PLAN_REQUESTS(X)                                                                           \
+    X(GET, "plain read")                                                                           \
+    X(GET_MIXED, "read with an R of its own")                                                      \
+    X(GET_MONOTONIC, "monotonic read")                                                             \
+    X(SET, "plain write")                                                                          \
+    X(DEL, "plain deletion")                                                                       \
+    X(DEL_SET, "deletion, and at once a write")                                                    \
+    X(PUT_FRESH, "write with the context of a read just made")                                     \
+    X(PUT_STALE, "write with an old context")                                                      \
+    X(PUT_BLIND, "write with no context, beside what is there")                                    \
+    X(REMOVE_FRESH, "deletion with the context of a read just made")                               \
+    X(REMOVE_STALE, "deletion with an old context")                                                \
+    X(SET_EXPIRING, "write that expires soon")                                                     \
+    X(SET_EMPTY, "write of an empty value")                                                        \
+    X(RETRY, "the last write of unknown outcome, again")                                           \
+    X(REPLICAS, "question what the replicas hold")                                                 \
+    X(COUNT, "question how many keys there are")
+
+/* What goes wrong. X(name, text) */
+#define PLAN_FAULTS(X)                                                                             \
+    X(KILL, "process killed, restarted soon")                                                      \
+    X(POWER, "power lost, restarted later")                                                        \
+    X(KILL_INSIDE, "process killed between two effects")                                           \
+    X(POWER_INSIDE, "power lost between two effects")                                              \
+    X(CRASH_LOOP, "a few starts that end at once")                                                 \
+    X(PAUSE, "process stands still")                                                               \
+    X(SLOW, "slow machine")                                                                        \
+    X(CUT, "two nodes cut off from each other, connections broken")                                \
+    X(ONE_WAY, "one direction silent, connections kept")                                           \
+    X(HELD, "one direction held, its frames arrive late")                                          \
+    X(ISOLATE, "one node cut off from all")                                                        \
+    X(HALVES, "two sides")                                                                         \
+    X(BRIDGE, "two sides, and one node that sees both")                                            \
+    X(FLAP, "connections broken, again and again")                                                 \
+    X(SWIZZLE, "nodes cut off one by one, back in another order")                                  \
+    X(DISK_FULL, "commits refused for a while")                                                    \
+    X(DISK_ERROR, "reads and commits fail a few times")                                            \
+    X(ROW_LOST, "a row vanishes")                                                                  \
+    X(ROW_DAMAGED, "a row is damaged")                                                             \
+    X(CLOCK_JUMP, "wall clock jumps")                                                              \
+    X(CLOCK_DRIFT, "clocks run fast or slow")
+
+#define PLAN_ENUM(name, text) REQUEST_##name,
+enum plan_request { PLAN_REQUESTS(PLAN_ENUM) REQUEST_KINDS };
+#undef PLAN_ENUM
+#define PLAN_ENUM(name, text) FAULT_##name,
+enum plan_fault { PLAN_FAULTS(PLAN_ENUM) FAULT_KINDS };
+#undef PLAN_ENUM
+
+struct plan {
+    uint64_t seed;
+    struct world_conf world;
+    uint32_t clients, keys;
+    uint32_t hot_percent; /* so many requests go to the first key */
+    uint32_t ops;         /* requests of all clients together */
+    uint64_t attack_us;   /* how long faults come */
+    uint64_t think_us;    /* a client's mean pause */
+    uint32_t request_weights[REQUEST_KINDS];
+    uint32_t fault_weights[FAULT_KINDS]; /* 0: off */
+    uint64_t fault_mean_us;              /* between two faults; 0: none at all */
+    uint64_t fault_length_us;            /* mean, of those that last */
+    int64_t skew_us;                     /* wall clocks are wrong by up to this */
+    uint32_t sticky_percent;             /* so many clients stay with one node while it answers */
+};
+
+/* Draws the plan of `seed`. */
+void plan_draw(struct plan *plan, uint64_t seed);
+
+/* Appends the plan as readable lines. */
+void plan_text(const struct plan *plan, struct buf *out);
+
+#endif

@@ -1,0 +1,51 @@
+/* The fuzz as a test: some seeds hold, and each is the same run every time. `redynamo-sim fuzz`
+ * does the same with thousands. */
+#include "sim/fuzz.h"
+
+#include "tests/lib/run.h"
+
+enum { SEEDS = 50 };
+
+START_TEST(holds_and_repeats) {
+    struct fuzz_result first, second;
+    fuzz_run((uint64_t)_i, 0, NULL, &first);
+    ck_assert_msg(first.passed, "seed %d: %s", _i, first.violation);
+    ck_assert_uint_gt(first.acknowledged, 100);
+    fuzz_run((uint64_t)_i, 0, NULL, &second);
+    ck_assert_uint_eq(first.trace_hash, second.trace_hash);
+    ck_assert_uint_eq(first.steps, second.steps);
+    ck_assert_uint_eq(first.requests, second.requests);
+}
+END_TEST
+
+START_TEST(differs_from_seed_to_seed) {
+    struct fuzz_result first, second;
+    fuzz_run(1, 0, NULL, &first);
+    fuzz_run(2, 0, NULL, &second);
+    ck_assert_uint_ne(first.trace_hash, second.trace_hash);
+}
+END_TEST
+
+/* Looking at a run does not change it. */
+START_TEST(is_not_changed_by_a_trace) {
+    struct fuzz_result seen, unseen;
+    FILE *nowhere = fopen("/dev/null", "w");
+    ck_assert_ptr_nonnull(nowhere);
+    fuzz_run(17, 0, nowhere, &seen);
+    fuzz_run(17, 0, NULL, &unseen);
+    fclose(nowhere);
+    ck_assert_uint_eq(seen.trace_hash, unseen.trace_hash);
+    ck_assert_uint_eq(seen.steps, unseen.steps);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("fuzz");
+    TCase *tcase = tcase_create("fuzz");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_loop_test(tcase, holds_and_repeats, 1, 1 + SEEDS);
+    tcase_add_test(tcase, differs_from_seed_to_seed);
+    tcase_add_test(tcase, is_not_changed_by_a_trace);
+    suite_add_tcase(suite, tcase);
+    return test_run(suite);
+}
