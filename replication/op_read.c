@@ -60,8 +60,13 @@ static bool ask_next(struct coordinator *co, struct request *request) {
     return false;
 }
 
+static bool repair_all(struct coordinator *co, struct request *request);
+
+/* Too few answered; those that can be are repaired all the same, or a damaged row would be in the
+ * way of each such read for ever. */
 static void fail(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
+    repair_all(co, request);
     co->core->stats.quorum_failures_read++;
     coordinator_fail(co, request, RD_ENOQUORUM, "%u of %u replicas answered, %u are needed",
                      op->quorum.good, op->home_count, op->quorum.needed);
