@@ -4,8 +4,8 @@
 
 #include "replication/birth.h"
 #include "replication/coordinator.h"
-#include "replication/forwarded.h"
 #include "replication/core.h"
+#include "replication/forwarded.h"
 #include "replication/member.h"
 #include "replication/node.h"
 #include "replication/peers.h"

@@ -165,7 +165,7 @@ static void begin_network(struct faults *faults, enum plan_fault kind) {
                       world_now_us(faults->world));
         last(faults, &lasting, faults->plan->fault_length_us / 8);
         return;
-    default: /* SWIZZLE: one more node is cut off at each step; they come back in the order of numbers */
+    default: /* SWIZZLE: at each step one more node is cut off, or comes back */
         lasting.left = nodes;
         last(faults, &lasting, faults->plan->fault_length_us / 4);
         return;
