@@ -38,3 +38,6 @@ EXTRA_DIST += redis-tests/client_redis.py
 
 check_PROGRAMS += redis-tests/check_startup
 redis_tests_check_startup_LDADD = $(REDIS_TEST_LIBS)
+
+check_PROGRAMS += redis-tests/check_protocol
+redis_tests_check_protocol_LDADD = $(REDIS_TEST_LIBS)
