@@ -88,6 +88,7 @@ enum rd_err coordinator_open(struct coordinator *co, enum request_kind kind,
     request->from = *from;
     request->slot = co->free_slots[--co->free_count];
     request->generation = co->generations[request->slot];
+    request->started_us = co->core->now.mono_us;
     request->deadline_us =
         co->core->now.mono_us + (uint64_t)co->core->conf.request_timeout_ms * 1000;
     co->slots[request->slot] = request;
@@ -113,7 +114,13 @@ struct request *coordinator_find(struct coordinator *co, uint64_t id) {
 void coordinator_hedge_at(struct coordinator *co, struct request *request, uint64_t at_us) {
     assert(request->hedge_us == 0 && at_us > 0);
     request->hedge_us = at_us;
-    DL_APPEND2(co->hedges, request, hedge_prev, hedge_next);
+    struct request *at = co->hedges == NULL ? NULL : co->hedges->hedge_prev; /* the last */
+    while (at != NULL && at->hedge_us > at_us)
+        at = at == co->hedges ? NULL : at->hedge_prev;
+    if (at == NULL)
+        DL_PREPEND2(co->hedges, request, hedge_prev, hedge_next);
+    else
+        DL_APPEND_ELEM2(co->hedges, at, request, hedge_prev, hedge_next);
 }
 
 /* Takes the request out of the table; the caller still owns it. */
@@ -168,13 +175,25 @@ static void answer(struct coordinator *co, const struct requester *from, struct 
     effects_reply(co->core->effects, from->tag, reply);
 }
 
-void coordinator_finish(struct coordinator *co, struct request *request,
-                        struct client_reply *reply) {
+void coordinator_reply(struct coordinator *co, struct request *request,
+                       struct client_reply *reply) {
+    assert(!request->replied);
     core_trace(co->core, "request %llu ends: %s", (unsigned long long)request_id(request),
                rd_err_name(reply == NULL ? RD_ENOMEM : reply->err));
-    close_request(co, request);
+    request->replied = true;
     answer(co, &request->from, reply, true);
+}
+
+void coordinator_close(struct coordinator *co, struct request *request) {
+    assert(request->replied);
+    close_request(co, request);
     request_free(request);
+}
+
+void coordinator_finish(struct coordinator *co, struct request *request,
+                        struct client_reply *reply) {
+    coordinator_reply(co, request, reply);
+    coordinator_close(co, request);
 }
 
 void coordinator_fail(struct coordinator *co, struct request *request, enum rd_err err,
@@ -207,7 +226,8 @@ bool coordinator_can_ask(const struct coordinator *co, uint16_t member) {
 }
 
 struct asker request_asker(const struct request *request, uint64_t round) {
-    return (struct asker){ASKER_REQUEST, MEMBER_SELF, request_id(request), round};
+    return (struct asker){
+        .kind = ASKER_REQUEST, .member = MEMBER_SELF, .id = request_id(request), .round = round};
 }
 
 void coordinator_check(const struct coordinator *co) {

@@ -52,8 +52,9 @@ struct request {
     struct requester from;
     struct blob *key; /* owned reference; NULL for COUNT */
     uint16_t partition;
-    uint64_t deadline_us;
-    uint64_t hedge_us;           /* READ: when more replicas are asked; 0: not wanted */
+    uint64_t started_us, deadline_us;
+    bool replied;      /* the requester has its answer; the request lives on for late answers */
+    uint64_t hedge_us; /* READ: when more replicas are asked; 0: not wanted */
     struct request *prev, *next; /* by deadline */
     struct request *hedge_prev, *hedge_next;
     struct write_order order; /* PARKED, WRITE, FORWARD */
@@ -108,6 +109,13 @@ void coordinator_hedge_at(struct coordinator *co, struct request *request, uint6
 
 /* A zeroed reply, or NULL without memory. */
 struct client_reply *coordinator_reply_new(enum rd_err err);
+
+/* Answers the requester, once; the request stays in the table for what comes late, until
+ * coordinator_close. `reply` as for coordinator_finish. */
+void coordinator_reply(struct coordinator *co, struct request *request, struct client_reply *reply);
+
+/* Ends a request that has been answered. */
+void coordinator_close(struct coordinator *co, struct request *request);
 
 /* Ends `request` with `reply` (taken over; NULL: out of memory): to the client, or as
  * FORWARD_ANSWER to the peer. */

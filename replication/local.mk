@@ -24,6 +24,8 @@ replication_libreplication_la_SOURCES = \
 	replication/hlc.c \
 	replication/hlc.h \
 	replication/instant.h \
+	replication/latency.c \
+	replication/latency.h \
 	replication/member.c \
 	replication/member.h \
 	replication/node.c \
@@ -146,6 +148,9 @@ check_PROGRAMS += tests/unit/check_replica
 tests_unit_check_replica_SOURCES = tests/unit/check_replica.c $(NODE_RIG)
 tests_unit_check_replica_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_replica_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_latency
+tests_unit_check_latency_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
 check_PROGRAMS += tests/unit/check_op_read
 tests_unit_check_op_read_SOURCES = tests/unit/check_op_read.c $(NODE_RIG)

@@ -103,10 +103,12 @@ static void answer_read(struct node *node, const struct asker *asker, enum rd_er
                         const struct object *object) {
     struct buf bytes = {0};
     struct wire_msg msg = {.kind = WIRE_READ_ANSWER};
-    if (err == RD_OK && object_encode(object, &bytes) != RD_OK)
+    bool same = err == RD_OK && asker->digest != 0 && object_digest(object) == asker->digest;
+    if (err == RD_OK && !same && object_encode(object, &bytes) != RD_OK)
         err = RD_ENOMEM;
     msg.read_answer.id = asker->id;
     msg.read_answer.err = err;
+    msg.read_answer.same = same;
     if (err == RD_OK)
         msg.read_answer.object = buf_slice(&bytes);
     peers_say(&node->peers, asker->member, &msg);
@@ -114,7 +116,8 @@ static void answer_read(struct node *node, const struct asker *asker, enum rd_er
 }
 
 static void on_read(struct node *node, uint16_t member, const struct wire_msg *msg) {
-    struct asker asker = {ASKER_PEER, member, msg->read.id, 0};
+    struct asker asker = {
+        .kind = ASKER_PEER, .member = member, .id = msg->read.id, .digest = msg->read.digest};
     struct blob *key;
     enum rd_err err = blob_new(msg->read.key.data, msg->read.key.len, &key);
     if (err == RD_OK) {
@@ -126,7 +129,8 @@ static void on_read(struct node *node, uint16_t member, const struct wire_msg *m
 }
 
 static enum rd_err on_write(struct node *node, uint16_t member, const struct wire_msg *msg) {
-    struct asker asker = {ASKER_PEER, member, msg->write.id, msg->write.round};
+    struct asker asker = {
+        .kind = ASKER_PEER, .member = member, .id = msg->write.id, .round = msg->write.round};
     struct object sent;
     struct blob *key;
     if (node->birth.state != BIRTH_BORN) {
@@ -192,9 +196,12 @@ static enum rd_err known_err(uint64_t err) {
 
 static enum rd_err on_read_answer(struct node *node, uint16_t member, const struct wire_msg *msg) {
     struct object object = {0};
-    struct read_answer answer = {.member = member, .err = known_err(msg->read_answer.err)};
+    struct read_answer answer = {.member = member,
+                                 .err = known_err(msg->read_answer.err),
+                                 .same = msg->read_answer.same == 1};
     enum rd_err err = answer_object(msg->read_answer.object, &object, &answer.object);
-    if (err == RD_EPROTO || (answer.err == RD_OK && err == RD_OK && answer.object == NULL))
+    bool bare = answer.err == RD_OK && err == RD_OK && answer.object == NULL && !answer.same;
+    if (err == RD_EPROTO || bare)
         return RD_EPROTO;
     if (err != RD_OK)
         answer.err = err;
@@ -297,7 +304,7 @@ void node_on_replica_answer(struct node *node, const struct replica_answer *answ
         return;
     }
     if (answer->step == REPLICA_READ) {
-        struct read_answer read = {MEMBER_SELF, answer->err, held};
+        struct read_answer read = {.member = MEMBER_SELF, .err = answer->err, .object = held};
         route_read_answer(node, asker->id, &read);
     } else if (answer->step == REPLICA_STORED) {
         struct write_answer write = {MEMBER_SELF, asker->round, answer->err, 0, NULL};

@@ -5,26 +5,42 @@
 
 #include "replication/coordinator.h"
 
-/* How long the first R are waited for before the others are asked too: a tenth of
- * request-timeout. */
-#define HEDGE_SHARE 10
+#define CHECKED_SHARE 64 /* one read in so many asks all homes */
+#define SHORTEST_HEDGE_US 1000
 
 static void release(struct request *request) {
     object_free(&request->read.merged);
 }
 
-/* Lists the homes in the order in which they are asked: self, prompt ones, the others in reach,
- * those out of reach. */
+/* ---- whom to ask ---------------------------------------------------------------------------------- */
+
+/* Lower is better: self, prompt ones by how fast they are, the others in reach, those out of reach. */
+static uint32_t rank(const struct coordinator *co, uint16_t member) {
+    if (member == MEMBER_SELF)
+        return 0;
+    if (!peers_reachable(co->peers, member))
+        return UINT32_MAX;
+    uint32_t speed = latency_rank(peers_latency(co->peers, member));
+    return peers_prompt(co->peers, member) ? 1 + speed : UINT32_MAX / 2 + speed;
+}
+
+/* Lists the homes by rank; equals stay in order of preference. */
 static void rank_homes(const struct coordinator *co, const struct request *request,
                        struct op_read *op) {
     uint16_t homes[PREFLIST_MAX_N];
+    uint32_t ranks[PREFLIST_MAX_N];
     size_t count = coordinator_homes(co, request, homes);
-    for (int rank = 0; rank < 3; rank++)
-        for (size_t i = 0; i < count; i++) {
-            int own = homes[i] == MEMBER_SELF ? 0 : peers_prompt(co->peers, homes[i]) ? 1 : 2;
-            if (own == rank)
-                op->homes[op->home_count++].member = homes[i];
+    for (size_t i = 0; i < count; i++) {
+        uint32_t mine = rank(co, homes[i]);
+        size_t at = i;
+        for (; at > 0 && ranks[at - 1] > mine; at--) {
+            ranks[at] = ranks[at - 1];
+            op->homes[at].member = op->homes[at - 1].member;
         }
+        ranks[at] = mine;
+        op->homes[at].member = homes[i];
+    }
+    op->home_count = (uint8_t)count;
 }
 
 static struct read_home *find_home(struct op_read *op, uint16_t member) {
@@ -42,11 +58,14 @@ static bool ask(struct coordinator *co, struct request *request, struct read_hom
     } else {
         struct wire_msg msg = {.kind = WIRE_READ};
         msg.read.id = request_id(request);
+        msg.read.digest = request->read.own_digest;
         msg.read.key = (struct resp_slice){request->key->bytes, request->key->len};
         if (!peers_say(co->peers, home->member, &msg))
             return false;
+        home->asked_digest = msg.read.digest;
     }
     home->asked = true;
+    home->asked_us = co->core->now.mono_us;
     home->number = quorum_expect(&request->read.quorum);
     return true;
 }
@@ -58,6 +77,30 @@ static bool ask_next(struct coordinator *co, struct request *request) {
         if (!op->homes[i].asked && ask(co, request, &op->homes[i]))
             return true;
     return false;
+}
+
+/* Asks as many as are needed, or all. */
+static void ask_enough(struct coordinator *co, struct request *request) {
+    struct op_read *op = &request->read;
+    while ((op->ask_all || op->quorum.expected < op->quorum.needed + op->quorum.bad) &&
+           ask_next(co, request))
+        ;
+}
+
+/* How long to wait before a spared home is asked too: what the best of them nearly always needs less than. 0: nobody is spared. */
+static uint64_t hedge_delay(const struct coordinator *co, const struct op_read *op) {
+    uint64_t timeout = (uint64_t)co->core->conf.request_timeout_ms * 1000;
+    uint64_t delay = 0;
+    for (uint8_t i = op->quorum.needed < op->home_count ? (uint8_t)op->quorum.needed : 0;
+         op->quorum.needed < op->home_count && i < op->home_count; i++) {
+        uint16_t member = op->homes[i].member;
+        if (!peers_prompt(co->peers, member))
+            continue;
+        uint64_t p99 = latency_p99_us(peers_latency(co->peers, member), timeout / 10);
+        if (delay == 0 || p99 < delay)
+            delay = p99 > SHORTEST_HEDGE_US ? p99 : SHORTEST_HEDGE_US;
+    }
+    return delay < timeout / 2 ? delay : timeout / 2;
 }
 
 static bool repair_all(struct coordinator *co, struct request *request);
@@ -90,35 +133,34 @@ void op_read_start(struct coordinator *co, struct request *request, uint32_t r, 
                          op->home_count, op->quorum.needed);
         return;
     }
-    while (op->quorum.expected < op->quorum.needed && ask_next(co, request))
-        ;
-    if (op->quorum.expected < op->quorum.needed) {
+    op->ask_all =
+        co->core->conf.read_repair && !monotonic && prng_chance(&co->core->prng, 1, CHECKED_SHARE);
+    op->own_first = op->homes[0].member == MEMBER_SELF && ask(co, request, &op->homes[0]);
+    if (!op->own_first)
+        ask_enough(co, request);
+    if (op->quorum.expected == 0) {
         fail(co, request);
         return;
     }
-    if (op->quorum.expected < reachable)
-        coordinator_hedge_at(co, request,
-                             co->core->now.mono_us +
-                                 (uint64_t)co->core->conf.request_timeout_ms * 1000 / HEDGE_SHARE);
+    op->hedge_delay_us = hedge_delay(co, op);
+    if (op->hedge_delay_us > 0)
+        coordinator_hedge_at(co, request, co->core->now.mono_us + op->hedge_delay_us);
 }
 
-/* ---- the end --------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------------- */
 
 static void reply(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
     struct client_reply *out = coordinator_reply_new(RD_OK);
-    if (out == NULL) {
-        coordinator_finish(co, request, NULL);
-        return;
+    if (out != NULL && object_copy(&op->merged, &out->object) != RD_OK) {
+        client_reply_free(out);
+        out = NULL;
     }
     co->core->stats.sibling_reads += op->merged.count > 1;
-    out->object = op->merged;
-    op->merged = (struct object){0};
-    coordinator_finish(co, request, out);
+    coordinator_reply(co, request, out);
 }
 
-/* Sends the merged object to a home that answered with less. With `id` an acknowledgement is
- * wanted. */
+/* Sends the merged object to a home that answered with less. With `id` an acknowledgement is wanted. */
 static bool repair(struct coordinator *co, struct request *request, struct read_home *home,
                    struct blob *encoded, uint64_t id) {
     co->core->stats.read_repairs++;
@@ -145,14 +187,12 @@ static enum rd_err encode_merged(const struct op_read *op, struct blob **out) {
     return err;
 }
 
-/* True if `home` answered with less than the merged object, or could not because its row is
- * damaged. */
+/* True if `home` answered with less than the merged object, or could not because its row is damaged. */
 static bool is_behind(const struct op_read *op, const struct read_home *home, uint64_t digest) {
     return home->good ? home->digest != digest : home->damaged && !object_is_empty(&op->merged);
 }
 
-/* Repairs those that are behind. With MONOTONIC those that were counted must acknowledge it; says
- * whether all of them can be expected to. */
+/* Repairs those that are behind. With MONOTONIC those that were counted must acknowledge it; says whether all of them can be expected to. */
 static bool repair_all(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
     uint64_t digest = object_digest(&op->merged);
@@ -166,24 +206,56 @@ static bool repair_all(struct coordinator *co, struct request *request) {
         bool sent = (encoded != NULL || encode_merged(op, &encoded) == RD_OK) &&
                     repair(co, request, home, encoded, wait ? request_id(request) : 0);
         home->repairing = wait && sent;
-        op->repairing = op->repairing || home->repairing;
         can = sent || !wait;
     }
     blob_unref(encoded);
     return can;
 }
 
-#define NOT_REPAIRED "a replica that was behind could not be repaired"
-
-/* R have answered: replies at once, or after the repairs if the client wants monotonic reads. */
-static void finish(struct coordinator *co, struct request *request) {
-    struct op_read *op = &request->read;
+/* Under last-write-wins a reader sees one value, whatever the replicas have not settled yet. */
+static void settle(const struct coordinator *co, struct op_read *op) {
     if (co->core->conf.conflict_resolution == CONFLICT_LAST_WRITE_WINS)
         object_keep_newest(&op->merged);
-    if (!repair_all(co, request))
-        coordinator_fail(co, request, RD_ENOQUORUM, NOT_REPAIRED);
-    else if (!op->repairing)
-        reply(co, request);
+}
+
+/* Ends an answered read once nobody who was asked is missing. */
+static void close_if_complete(struct coordinator *co, struct request *request) {
+    struct op_read *op = &request->read;
+    for (uint8_t i = 0; i < op->home_count; i++)
+        if (op->homes[i].asked && !op->homes[i].answered)
+            return;
+    settle(co, op);
+    repair_all(co, request);
+    coordinator_close(co, request);
+}
+
+static void reply_when_repaired(struct coordinator *co, struct request *request) {
+    struct op_read *op = &request->read;
+    for (uint8_t i = 0; i < op->home_count; i++)
+        if (op->homes[i].repairing)
+            return;
+    reply(co, request);
+    coordinator_close(co, request);
+}
+
+#define NOT_REPAIRED "a replica that was behind could not be repaired"
+
+/* R have answered. */
+static void finish(struct coordinator *co, struct request *request) {
+    struct op_read *op = &request->read;
+    settle(co, op);
+    if (op->monotonic) {
+        op->repairing = true;
+        if (repair_all(co, request))
+            reply_when_repaired(co, request);
+        else
+            coordinator_fail(co, request, RD_ENOQUORUM, NOT_REPAIRED);
+        return;
+    }
+    reply(co, request);
+    if (op->ask_all)
+        ask_enough(co, request);
+    close_if_complete(co, request);
 }
 
 void op_read_repaired(struct coordinator *co, struct request *request, uint16_t member, bool ok) {
@@ -191,18 +263,14 @@ void op_read_repaired(struct coordinator *co, struct request *request, uint16_t 
     struct read_home *home = find_home(op, member);
     if (!op->repairing || home == NULL || !home->repairing)
         return;
-    if (!ok) {
-        coordinator_fail(co, request, RD_ENOQUORUM, NOT_REPAIRED);
-        return;
-    }
     home->repairing = false;
-    for (uint8_t i = 0; i < op->home_count; i++)
-        if (op->homes[i].repairing)
-            return;
-    reply(co, request);
+    if (ok)
+        reply_when_repaired(co, request);
+    else
+        coordinator_fail(co, request, RD_ENOQUORUM, NOT_REPAIRED);
 }
 
-/* ---- answers --------------------------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------------------------------------- */
 
 static void count(struct coordinator *co, struct request *request, struct read_home *home,
                   bool good) {
@@ -210,14 +278,43 @@ static void count(struct coordinator *co, struct request *request, struct read_h
     home->answered = true;
     home->good = good;
     enum quorum_verdict verdict = quorum_add(&op->quorum, home->number, good);
+    if (home->member == MEMBER_SELF)
+        op->own_first = false;
+    if (request->replied) {
+        close_if_complete(co, request);
+        return;
+    }
     if (verdict == QUORUM_MET) {
         finish(co, request);
         return;
     }
-    if (!good && ask_next(co, request))
-        return;
+    if (!op->own_first || !good)
+        ask_enough(co, request);
     if (quorum_verdict(&op->quorum) == QUORUM_LOST)
         fail(co, request);
+}
+
+/* Takes what a replica said into the merged object. Returns whether the answer was a good one. */
+static bool take(struct coordinator *co, struct op_read *op, struct read_home *home,
+                 const struct read_answer *answer) {
+    struct object_merge_result result = {0};
+    home->damaged = answer->err == RD_ECORRUPT;
+    if (answer->err != RD_OK && answer->err != RD_ENOTFOUND)
+        return false;
+    if (answer->same) {
+        home->digest = home->asked_digest;
+        return home->asked_digest != 0;
+    }
+    if (answer->object == NULL)
+        return true;
+    if (object_merge(&op->merged, answer->object, &result) != RD_OK)
+        return false;
+    home->digest = object_digest(answer->object);
+    if (home->member == MEMBER_SELF)
+        op->own_digest = home->digest;
+    co->core->stats.dot_clashes += result.dot_clash;
+    hlc_seen(&co->core->hlc, object_newest_stamp(answer->object));
+    return true;
 }
 
 void op_read_answer(struct coordinator *co, struct request *request,
@@ -228,17 +325,9 @@ void op_read_answer(struct coordinator *co, struct request *request,
         co->core->stats.late_answers++;
         return;
     }
-    bool good = answer->err == RD_OK || answer->err == RD_ENOTFOUND;
-    home->damaged = answer->err == RD_ECORRUPT;
-    if (answer->object != NULL) {
-        struct object_merge_result result;
-        good = good && object_merge(&op->merged, answer->object, &result) == RD_OK;
-        home->digest = object_digest(answer->object);
-        if (good && result.dot_clash)
-            co->core->stats.dot_clashes++;
-        hlc_seen(&co->core->hlc, object_newest_stamp(answer->object));
-    }
-    count(co, request, home, good);
+    if (home->member != MEMBER_SELF)
+        peers_answered(co->peers, home->member, co->core->now.mono_us - home->asked_us);
+    count(co, request, home, take(co, op, home, answer));
 }
 
 void op_read_lost(struct coordinator *co, struct request *request, uint16_t member) {
@@ -253,20 +342,30 @@ void op_read_lost(struct coordinator *co, struct request *request, uint16_t memb
 }
 
 void op_read_hedge(struct coordinator *co, struct request *request) {
-    if (request->read.repairing)
+    struct op_read *op = &request->read;
+    uint64_t now = co->core->now.mono_us;
+    if (op->repairing || request->replied)
         return;
-    while (ask_next(co, request))
-        ;
+    for (uint8_t i = 0; i < op->home_count; i++) {
+        const struct read_home *home = &op->homes[i];
+        if (home->asked && !home->answered && home->member != MEMBER_SELF)
+            peers_answered(co->peers, home->member, 2 * (now - home->asked_us)); /* at the least */
+    }
+    if (ask_next(co, request))
+        coordinator_hedge_at(co, request, now + op->hedge_delay_us);
 }
 
 void op_read_expired(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
     for (uint8_t i = 0; i < op->home_count; i++) {
-        const struct read_home *home = &op->homes[i];
+        struct read_home *home = &op->homes[i];
         if (home->member != MEMBER_SELF && home->asked && (!home->answered || home->repairing))
             peers_slow(co->peers, home->member);
+        home->answered = true;
     }
-    if (op->repairing)
+    if (request->replied)
+        close_if_complete(co, request);
+    else if (op->repairing)
         coordinator_fail(co, request, RD_ENOQUORUM, NOT_REPAIRED);
     else
         fail(co, request);

@@ -1,13 +1,14 @@
-/* A read (Dynamo 4.5): R of the key's homes are asked, the answers merged, and those that were
- * behind repaired.
+/* A read (Dynamo 4.5): R of the key's homes are asked, the answers merged, and those that were behind repaired.
  *
- *     op_read_start --> READING --R answers--> reply, repairs sent ------------------------> done
- *                        |   ^         \--MONOTONIC--> REPAIRING --all R repaired--> reply --> done
- *                        |   +-- a failure, a lost link or the hedge: the next home is asked
- *                        +------ no more homes, or the deadline: -NOQUORUM
+ *     op_read_start --> OWN COPY --> READING --R answers--> reply --> LINGERING --all asked have answered--> repairs, done
+ *                                     |   ^         \--MONOTONIC--> REPAIRING --all R repaired--> reply --> done
+ *                                     |   +-- a failure, a lost link or the hedge: the next home is asked
+ *                                     +------ no more homes, or the deadline: -NOQUORUM
  *
- * The best homes are asked first: the node itself, then those that answered lately. Nil is an
- * answer like any other.
+ * The best homes are asked: the node itself first, then those that answer fast. With R > 1 the own copy is read before the others are
+ * asked, so that they can say "the same" to its digest instead of sending what is here already. When the answers take longer than nearly
+ * all of a spared home's (its 99th percentile), that home is asked too: a slow replica costs no more than that. A small share of
+ * reads asks all homes, so that what nobody reads with R > 1 is repaired too. Nil is an answer like any other.
  */
 #ifndef RD_REPLICATION_OP_READ_H
 #define RD_REPLICATION_OP_READ_H
@@ -18,22 +19,24 @@
 
 struct coordinator;
 struct request;
-struct client_request;
 
 /* What one replica said; members are indexes, 0 the node itself. */
 struct read_answer {
     uint16_t member;
     enum rd_err err;             /* RD_OK or RD_ENOTFOUND are good */
-    const struct object *object; /* borrowed; NULL unless RD_OK */
+    bool same;                   /* its object has the digest it was asked with */
+    const struct object *object; /* borrowed; NULL unless RD_OK and not the same */
 };
 
 struct read_home {
     uint16_t member;
     bool asked, answered, good;
-    bool damaged;    /* its row is: it has lost what the others have */
+    bool damaged;    /* its row is: it has to be repaired, and counts for nothing */
     uint32_t number; /* in the quorum */
-    uint64_t digest; /* of its answer */
-    bool repairing;  /* MONOTONIC: its repair has not been acknowledged */
+    uint64_t asked_us;
+    uint64_t asked_digest; /* what it was told is here already */
+    uint64_t digest;       /* of its answer */
+    bool repairing;        /* MONOTONIC: its repair has not been acknowledged */
 };
 
 struct op_read {
@@ -41,6 +44,10 @@ struct op_read {
     struct read_home homes[PREFLIST_MAX_N]; /* in the order in which they are asked */
     uint8_t home_count;
     bool monotonic, repairing;
+    bool own_first;      /* the own copy is being read, the others are asked behind it */
+    bool ask_all;        /* this read checks all homes */
+    uint64_t own_digest; /* of the own copy; 0: none, or not read yet */
+    uint64_t hedge_delay_us;
     struct object merged;
 };
 
@@ -57,7 +64,7 @@ void op_read_repaired(struct coordinator *co, struct request *request, uint16_t 
 /* A member lost a link: what it was asked may stay unanswered. */
 void op_read_lost(struct coordinator *co, struct request *request, uint16_t member);
 
-/* The answers are late: asks the homes that were spared. */
+/* The answers are late: asks a home that was spared. */
 void op_read_hedge(struct coordinator *co, struct request *request);
 
 /* The deadline has passed: ends the request. */

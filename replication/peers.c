@@ -82,6 +82,15 @@ void peers_slow(struct peers *peers, uint16_t member) {
         peers->peers[member].slow_until_us = now_us(peers) + SLOW_US;
 }
 
+void peers_answered(struct peers *peers, uint16_t member, uint64_t us) {
+    if (member < peers->peer_count)
+        latency_add(&peers->peers[member].latency, us);
+}
+
+const struct latency *peers_latency(const struct peers *peers, uint16_t member) {
+    return member < peers->peer_count ? &peers->peers[member].latency : NULL;
+}
+
 static void send_on(struct peers *peers, struct link *link, struct blob *frame) {
     effects_send(peers->core->effects, link->id, frame);
     link->sent_us = now_us(peers);

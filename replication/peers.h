@@ -9,6 +9,7 @@
 #define RD_REPLICATION_PEERS_H
 
 #include "replication/handshake.h"
+#include "replication/latency.h"
 #include "replication/member.h"
 
 #include <uthash.h>
@@ -50,6 +51,7 @@ struct peer {                         /* by member index */
     uint64_t lost_us; /* when the last ready link went; 0: it never had one */
     bool lost;        /* a ready link went, and peers_take_lost has not said so yet */
     uint64_t heard_us;
+    struct latency latency; /* of its answers to reads */
     uint64_t
         slow_until_us; /* it left a request without an answer: others are preferred till then */
 };
@@ -134,6 +136,12 @@ bool peers_prompt(const struct peers *peers, uint16_t member);
 
 /* Notes that `member` left a request without an answer. */
 void peers_slow(struct peers *peers, uint16_t member);
+
+/* Notes that `member` took `us` to answer a read. */
+void peers_answered(struct peers *peers, uint16_t member, uint64_t us);
+
+/* How fast `member` has answered lately. Borrowed; NULL if it was never met. */
+const struct latency *peers_latency(const struct peers *peers, uint16_t member);
 
 /* Sends `frame` to `member` if it is reachable; says whether it was. */
 bool peers_send(struct peers *peers, uint16_t member, struct blob *frame);

@@ -32,6 +32,7 @@ struct asker {
     uint16_t member;
     uint64_t id;
     uint64_t round;
+    uint64_t digest; /* ASKER_PEER that reads: of what it holds already; 0: unknown */
 };
 
 enum replica_step {

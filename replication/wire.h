@@ -100,12 +100,15 @@ struct wire_msg {
         } born;
         struct {
             uint64_t id; /* request, given back in the answer */
+            uint64_t
+                digest; /* of what the asker holds: who holds the same need not send it; 0: send it */
             struct resp_slice key;
         } read;
         struct {
             uint64_t id;
-            uint64_t err;             /* enum rd_err; RD_OK or RD_ENOTFOUND are good answers */
-            struct resp_slice object; /* empty unless RD_OK */
+            uint64_t err;  /* enum rd_err; RD_OK or RD_ENOTFOUND are good answers */
+            uint64_t same; /* 1: the object has the digest that was asked with, and is not sent */
+            struct resp_slice object; /* empty unless RD_OK and not the same */
         } read_answer;
         struct {
             uint64_t id; /* 0: no answer is wanted (a repair) */

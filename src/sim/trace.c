@@ -114,7 +114,9 @@ void trace_text_frame(struct buf *out, const struct resp_slice *argv, size_t arg
         break;
     case WIRE_READ_ANSWER:
         mem_printf(out, " ");
-        if (msg.read_answer.err == RD_OK) {
+        if (msg.read_answer.same) {
+            mem_printf(out, "the same");
+        } else if (msg.read_answer.err == RD_OK) {
             encoded_object(out, msg.read_answer.object);
         } else {
             outcome(out, msg.read_answer.err);

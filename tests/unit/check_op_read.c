@@ -168,8 +168,121 @@ START_TEST(late_replicas_are_helped_by_the_rest) {
     ck_assert_uint_eq(asked_peer(&other), 3 - peer);
     rig_answer_read(&rig, 3 - peer, &other, "A1 | A1@5=a");
     rig_expect_object(&rig, tag, "A1 | A1=a");
+    ck_assert_uint_eq(rig_waiting(&rig, 3 - peer, WIRE_WRITE), 0);
+    rig_answer_read(&rig, peer, &read, NULL);
+    struct wire_msg repair = rig_take(&rig, peer, WIRE_WRITE); /* what came late is repaired */
+    ck_assert_uint_eq(repair.write.id, 0);
     rig_answer_read(&rig, peer, &read, NULL);
     ck_assert_uint_eq(rig_stats(&rig).late_answers, 1);
+}
+END_TEST
+
+/* Plays a read of all three replicas, whose peers take that many ms to answer, the first one less. */
+static void timed_read(uint64_t ms_of_one, uint64_t ms_of_two) {
+    uint64_t tag = begin(3, false);
+    struct wire_msg one = rig_take(&rig, 1, WIRE_READ), two = rig_take(&rig, 2, WIRE_READ);
+    rig_elapse(&rig, ms_of_one);
+    rig_answer_read(&rig, 1, &one, NULL);
+    rig_elapse(&rig, ms_of_two - ms_of_one);
+    rig_answer_read(&rig, 2, &two, NULL);
+    rig_expect(&rig, tag, RD_OK);
+}
+
+START_TEST(a_spared_replica_is_asked_past_its_own_99th_percentile) {
+    struct wire_msg read, other;
+    for (int i = 0; i < 16; i++)
+        timed_read(5, 5);
+    uint64_t tag = begin(2, false);
+    unsigned peer = asked_peer(&read);
+    rig_elapse(&rig, 4);
+    ck_assert_uint_eq(rig.frame_count, 0);
+    rig_elapse(&rig, 1);
+    ck_assert_uint_eq(asked_peer(&other), 3 - peer);
+    rig_answer_read(&rig, 3 - peer, &other, NULL);
+    rig_expect(&rig, tag, RD_OK);
+    rig_answer_read(&rig, peer, &read, NULL);
+}
+END_TEST
+
+START_TEST(the_replica_that_answers_faster_is_asked) {
+    for (int i = 0; i < 40; i++)
+        timed_read(1, 45);
+    for (int i = 0; i < 5; i++) {
+        struct wire_msg read;
+        uint64_t tag = begin(2, false);
+        ck_assert_uint_eq(asked_peer(&read), 1);
+        rig_answer_read(&rig, 1, &read, NULL);
+        rig_expect(&rig, tag, RD_OK);
+    }
+}
+END_TEST
+
+START_TEST(an_equal_replica_says_the_same) {
+    struct wire_msg read;
+    rig_put_object(&rig, "k", "A1 | A1@5=a");
+    struct object own = rig_object(&rig, "k");
+    uint64_t tag = begin(2, false);
+    unsigned peer = asked_peer(&read);
+    ck_assert_uint_eq(read.read.digest, object_digest(&own));
+    object_free(&own);
+    struct wire_msg same = {.kind = WIRE_READ_ANSWER};
+    same.read_answer.id = read.read.id;
+    same.read_answer.same = 1;
+    rig_say(&rig, peer, &same);
+    rig_expect_object(&rig, tag, "A1 | A1=a");
+    ck_assert_uint_eq(rig.frame_count, 0);
+}
+END_TEST
+
+START_TEST(the_same_as_nothing_is_no_answer) {
+    struct wire_msg read;
+    uint64_t tag = begin(2, false);
+    unsigned peer = asked_peer(&read);
+    ck_assert_uint_eq(read.read.digest, 0);
+    struct wire_msg same = {.kind = WIRE_READ_ANSWER};
+    same.read_answer.id = read.read.id;
+    same.read_answer.same = 1;
+    rig_say(&rig, peer, &same);
+    ck_assert(!rig_replied(&rig, tag));
+    ck_assert_uint_eq(asked_peer(&read), 3 - peer);
+    rig_answer_read(&rig, 3 - peer, &read, NULL);
+    rig_expect(&rig, tag, RD_OK);
+}
+END_TEST
+
+START_TEST(a_peer_that_holds_the_same_is_not_sent_it) {
+    rig_put_object(&rig, "k", "A1 | A1@5=a");
+    struct object own = rig_object(&rig, "k");
+    for (int equal = 0; equal <= 1; equal++) {
+        struct wire_msg read = {.kind = WIRE_READ};
+        read.read.id = 7;
+        read.read.digest = object_digest(&own) + !equal;
+        read.read.key = (struct resp_slice){(const uint8_t *)"k", 1};
+        rig_say(&rig, 1, &read);
+        rig_load_all(&rig);
+        struct wire_msg answer = rig_take(&rig, 1, WIRE_READ_ANSWER);
+        ck_assert_uint_eq(answer.read_answer.err, RD_OK);
+        ck_assert_uint_eq(answer.read_answer.same, equal);
+        ck_assert((answer.read_answer.object.len == 0) == equal);
+    }
+    object_free(&own);
+}
+END_TEST
+
+START_TEST(a_share_of_the_reads_checks_all_replicas) {
+    unsigned checked = 0;
+    for (int i = 0; i < 640; i++) {
+        uint64_t tag = begin(1, false);
+        rig_expect(&rig, tag, RD_OK);
+        for (unsigned peer = 1; peer <= 2 && rig_waiting(&rig, peer, WIRE_READ) > 0; peer++) {
+            struct wire_msg read = rig_take(&rig, peer, WIRE_READ);
+            rig_answer_read(&rig, peer, &read, NULL);
+            checked++;
+        }
+    }
+    ck_assert_uint_ge(checked, 4);
+    ck_assert_uint_le(checked, 60);
+    ck_assert_uint_eq(checked % 2, 0);
 }
 END_TEST
 
@@ -486,6 +599,12 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, a_lost_replica_is_replaced_by_the_next);
     tcase_add_test(tcase, a_failing_disk_is_replaced_by_peers);
     tcase_add_test(tcase, late_replicas_are_helped_by_the_rest);
+    tcase_add_test(tcase, a_spared_replica_is_asked_past_its_own_99th_percentile);
+    tcase_add_test(tcase, the_replica_that_answers_faster_is_asked);
+    tcase_add_test(tcase, an_equal_replica_says_the_same);
+    tcase_add_test(tcase, the_same_as_nothing_is_no_answer);
+    tcase_add_test(tcase, a_peer_that_holds_the_same_is_not_sent_it);
+    tcase_add_test(tcase, a_share_of_the_reads_checks_all_replicas);
     tcase_add_test(tcase, the_deadline_ends_it_and_the_silent_are_asked_last);
     tcase_add_test(tcase, a_node_that_is_no_home_asks_the_homes);
     tcase_add_test(tcase, what_is_not_durable_is_not_shown);

@@ -41,7 +41,7 @@ static void teardown(void) {
 static const struct asker nobody = {.kind = ASKER_NONE};
 
 static struct asker asker(uint64_t id) {
-    return (struct asker){ASKER_REQUEST, MEMBER_SELF, id, 1};
+    return (struct asker){.kind = ASKER_REQUEST, .member = MEMBER_SELF, .id = id, .round = 1};
 }
 
 static struct blob *key_of(const char *name) {

@@ -1,0 +1,46 @@
+/* A ring of samples, and a percentile that is computed every eighth sample only. */
+#include "replication/latency.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RECOMPUTE_EVERY 8
+#define RANK_UNIT_US 8000
+#define LONGEST_US 3600000000u
+
+static int compare(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static uint32_t percentile(const struct latency *latency) {
+    uint32_t sorted[LATENCY_SAMPLES];
+    uint32_t count = latency->count < LATENCY_SAMPLES ? latency->count : LATENCY_SAMPLES;
+    memcpy(sorted, latency->ring_us, count * sizeof(*sorted));
+    qsort(sorted, count, sizeof(*sorted), compare);
+    return sorted[(count * 99 + 99) / 100 - 1]; /* the least with 99 of 100 at or below it */
+}
+
+void latency_add(struct latency *latency, uint64_t us) {
+    uint32_t sample = us < LONGEST_US ? (uint32_t)us : LONGEST_US;
+    latency->ring_us[latency->count++ % LATENCY_SAMPLES] = sample;
+    if (latency->count == UINT32_MAX)
+        latency->count = LATENCY_SAMPLES * RECOMPUTE_EVERY; /* a full ring, at the same place */
+    if (latency->count == 1)
+        latency->mean_us = sample;
+    else
+        latency->mean_us = (uint32_t)(((uint64_t)latency->mean_us * 7 + sample) / 8);
+    if (latency->count % RECOMPUTE_EVERY == 0)
+        latency->p99_us = percentile(latency);
+}
+
+uint64_t latency_p99_us(const struct latency *latency, uint64_t unknown_us) {
+    return latency->count < RECOMPUTE_EVERY ? unknown_us : latency->p99_us;
+}
+
+uint32_t latency_rank(const struct latency *latency) {
+    uint32_t rank = 0;
+    for (uint32_t units = latency->mean_us / RANK_UNIT_US; units > 0; units /= 2)
+        rank++;
+    return rank;
+}
