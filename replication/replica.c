@@ -227,6 +227,15 @@ static bool has_won(const struct object *held, const struct object *sent) {
            dot_compare(&held->siblings[0].dot, &sent->siblings[0].dot) == 0;
 }
 
+/* True if what was written is there, but the copy also knows of dots that its writer does not: of
+ * gone ones, else they were siblings. Copies that this one never meets may still show them. */
+static bool knows_more(const struct object *held, const struct object *sent) {
+    bool there = sent->count == 0;
+    for (uint32_t i = 0; i < held->count && !there; i++)
+        there = dot_compare(&held->siblings[i].dot, &sent->siblings[0].dot) == 0;
+    return there && !version_descends(&sent->version, &held->version);
+}
+
 /* Merges what a waiter brought into the loaded object. What it does not cover is counted before
  * last-write-wins drops the older siblings: a plain SET that an older SET's faster clock beats
  * must hear of it. */
@@ -246,6 +255,8 @@ static enum rd_err merge_sent(struct replica *replica, struct replica_entry *ent
     if (err != RD_OK)
         return err;
     waiter->uncovered = object_uncovered(&entry->held, &waiter->sent);
+    if (waiter->uncovered == 0 && knows_more(&entry->held, &waiter->sent))
+        waiter->uncovered = 1;
     settle(replica, &entry->held);
     if (core->conf.conflict_resolution == CONFLICT_LAST_WRITE_WINS &&
         has_won(&entry->held, &waiter->sent))
