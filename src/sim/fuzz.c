@@ -166,9 +166,14 @@ static const struct op *read_all(struct run *run, const struct judged_key *key, 
     return NULL;
 }
 
+/* A key of which every copy may have been damaged need not be readable. */
+static bool is_readable(const struct judge *judge, const struct judged_key *key) {
+    return key->key != NULL && key->rows_lost < judge->n;
+}
+
 static void read_and_repair(struct run *run, const struct judge *judge) {
     for (uint32_t k = 0; k < judge->key_count && fine(run); k++) {
-        if (judge->keys[k].key != NULL) {
+        if (is_readable(judge, &judge->keys[k])) {
             read_all(run, &judge->keys[k], judge->n, k % world_nodes(run->world));
         }
     }
@@ -193,7 +198,7 @@ static void judge_all(struct run *run) {
     read_and_repair(run, &judge);
     uint64_t rows = run->rows;
     for (uint32_t k = 0; k < judge.key_count && fine(run); k++) {
-        if (judge.keys[k].key != NULL) {
+        if (is_readable(&judge, &judge.keys[k])) {
             check_key(run, &judge, &judge.keys[k], k);
         }
     }
