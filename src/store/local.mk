@@ -3,15 +3,27 @@
 noinst_LTLIBRARIES += src/store/libstore.la
 src_store_libstore_la_SOURCES = \
 	src/store/batch.c src/store/batch.h \
+	src/store/cache.c src/store/cache.h \
+	src/store/journal.c src/store/journal.h \
+	src/store/latency.c src/store/latency.h \
+	src/store/memtable.c src/store/memtable.h \
+	src/store/merger.c src/store/merger.h \
 	src/store/page.c src/store/page.h \
+	src/store/record.c src/store/record.h \
 	src/store/row.c src/store/row.h \
 	src/store/row_list.c src/store/row_list.h \
 	src/store/sqlite_check.c \
+	src/store/sqlite_engine.h \
 	src/store/sqlite_file.c src/store/sqlite_file.h \
+	src/store/sqlite_pace.c \
+	src/store/sqlite_recover.c \
 	src/store/sqlite_row.c src/store/sqlite_row.h \
-	src/store/store.c src/store/store.h src/store/store_engine.h \
+	src/store/sqlite_scan.c \
+	src/store/store.c src/store/store.h \
+	src/store/store_engine.h \
 	src/store/store_mem.c src/store/store_mem.h \
 	src/store/store_sqlite.c src/store/store_sqlite.h \
+	src/store/table.c src/store/table.h \
 	src/store/types.h \
 	src/store/wal_sync.c src/store/wal_sync.h
 

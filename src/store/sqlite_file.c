@@ -1,4 +1,4 @@
-/* The SQLite engine's folder; see sqlite_file.h.
+/* What the SQLite engine's files have in common; see sqlite_file.h.
  *
  * 1. Whoever has the lock file locked (flock) is the only one to touch the folder. SQLite's own locks would do, but
  *    they are lost when this process closes any other descriptor of the database, and cannot say who holds them.
@@ -16,35 +16,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DB_NAME "data.db"
 #define LOCK_NAME "redynamo.lock"
 
-/* Rows are ordered by (slot, key, sub), so a partition is one contiguous range. The small columns come before the value:
- * reading them needs no overflow page. Few rows have a due time, so its index covers only those. */
-static const char schema[] =
-    "CREATE TABLE objects(slot INTEGER NOT NULL, key BLOB NOT NULL, sub BLOB NOT NULL,"
-    " live INTEGER NOT NULL, due INTEGER NOT NULL, digest INTEGER NOT NULL,"
-    " checksum INTEGER NOT NULL, value BLOB NOT NULL,"
-    " PRIMARY KEY(slot, key, sub)) WITHOUT ROWID;"
-    "CREATE INDEX objects_due ON objects(due) WHERE due > 0;"
-    "CREATE TABLE hints(slot INTEGER NOT NULL, key BLOB NOT NULL, sub BLOB NOT NULL,"
-    " checksum INTEGER NOT NULL, value BLOB NOT NULL,"
-    " PRIMARY KEY(slot, key, sub)) WITHOUT ROWID;"
-    "CREATE TABLE meta(slot INTEGER NOT NULL, key BLOB NOT NULL, sub BLOB NOT NULL,"
-    " checksum INTEGER NOT NULL, value BLOB NOT NULL,"
-    " PRIMARY KEY(slot, key, sub)) WITHOUT ROWID;"
-    "CREATE TABLE leaves(slot INTEGER NOT NULL, key BLOB NOT NULL, sub BLOB NOT NULL,"
-    " checksum INTEGER NOT NULL, value BLOB NOT NULL,"
-    " PRIMARY KEY(slot, key, sub)) WITHOUT ROWID;";
-
-/* Debian's SQLite zeroes what it frees (secure_delete), which costs writes. The WAL is copied back every 8 MB: a larger one
- * is faster, but each copy stops the loop, for 50-80 ms at this size and 110-170 ms at twice it, measured on two busy
- * cores with a million rows. It is overwritten in place, and cut only when one huge commit has blown it up. */
+/* Debian's SQLite zeroes what it frees (secure_delete), which costs writes. Who copies the WAL back, and when, is decided by
+ * those who write: hence no automatic checkpoint. */
 static const char settings[] = "PRAGMA secure_delete=OFF;"
                                "PRAGMA cell_size_check=ON;"
                                "PRAGMA temp_store=MEMORY;"
-                               "PRAGMA wal_autocheckpoint=2000;"
-                               "PRAGMA journal_size_limit=67108864;";
+                               "PRAGMA wal_autocheckpoint=0;";
 
 __attribute__((format(printf, 3, 4))) static enum rd_err say(enum rd_err err, char *reason,
                                                              const char *format, ...) {
@@ -108,13 +87,29 @@ enum rd_err sqlite_file_error(sqlite3 *db, int rc) {
     }
 }
 
-const char *sqlite_file_table(enum store_space space) {
-    static const char *const names[STORE_SPACES] = {"objects", "hints", "meta", "leaves"};
-    return names[space];
-}
-
 enum rd_err sqlite_file_run(sqlite3 *db, const char *sql) {
     return sqlite_file_error(db, sqlite3_exec(db, sql, NULL, NULL, NULL));
+}
+
+enum rd_err sqlite_file_prepare(sqlite3 *db, sqlite3_stmt **out, const char *format,
+                                const char *word) {
+    char *sql = sqlite3_mprintf(format, word);
+    if (sql == NULL) {
+        return RD_ENOMEM;
+    }
+    int rc = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
+    sqlite3_free(sql);
+    return sqlite_file_error(db, rc);
+}
+
+int sqlite_file_bind(sqlite3_stmt *stmt, int index, const void *bytes, size_t len) {
+    return sqlite3_bind_blob64(stmt, index, len == 0 ? "" : bytes, len, SQLITE_STATIC);
+}
+
+int sqlite_file_step(sqlite3_stmt *stmt) {
+    int rc = sqlite3_step(stmt);
+    sqlite3_reset(stmt);
+    return rc;
 }
 
 /* The single number that `sql` returns. */
@@ -144,7 +139,14 @@ static enum rd_err lock_held(int fd, const char *dir, char *reason) {
                pid[0] == 0 ? "unknown" : pid);
 }
 
-static enum rd_err lock_take(const char *dir, int *out, char *reason) {
+enum rd_err sqlite_dir_lock(const char *dir, int *out, char reason[STORE_REASON_BYTES]) {
+    struct stat st;
+    if (stat(dir, &st) != 0) {
+        return say(RD_ECONF, reason, "cannot use the folder %s: %s", dir, strerror(errno));
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        return say(RD_ECONF, reason, "cannot use %s: it is no folder", dir);
+    }
     char *path = sqlite3_mprintf("%s/" LOCK_NAME, dir);
     if (path == NULL) {
         return say(RD_ENOMEM, reason, "out of memory");
@@ -173,10 +175,8 @@ static enum rd_err lock_take(const char *dir, int *out, char *reason) {
     return RD_OK;
 }
 
-/* ---- the database ---------------------------------------------------------------------------------- */
-
-/* Makes the new file's name durable: SQLite syncs the folder for its journals only. */
-static enum rd_err sync_dir(const char *dir) {
+/* SQLite syncs the folder for its journals only. */
+enum rd_err sqlite_dir_sync(const char *dir) {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         return errno_error(errno);
@@ -185,6 +185,8 @@ static enum rd_err sync_dir(const char *dir) {
     close(fd);
     return err;
 }
+
+/* ---- a file ---------------------------------------------------------------------------------------- */
 
 /* SQLite answers with the mode it is in, and no error, if it cannot change it. */
 static enum rd_err use_wal(sqlite3 *db) {
@@ -203,140 +205,143 @@ static enum rd_err use_wal(sqlite3 *db) {
     return err;
 }
 
-static enum rd_err create(sqlite3 *db, const char *dir) {
+enum rd_err sqlite_file_fill(sqlite3 *db, const char *schema) {
     char *sql = sqlite3_mprintf("BEGIN IMMEDIATE; %s PRAGMA application_id=%d;"
                                 "PRAGMA user_version=%d; COMMIT;",
                                 schema, SQLITE_FILE_APPLICATION_ID, SQLITE_FILE_FORMAT);
     if (sql == NULL) {
         return RD_ENOMEM;
     }
-    enum rd_err err = sqlite_file_run(db, "PRAGMA page_size=4096; PRAGMA synchronous=FULL;");
-    if (err == RD_OK) {
-        err = use_wal(db);
-    }
-    if (err == RD_OK) {
-        err = sqlite_file_run(db, sql);
-    }
+    enum rd_err err = sqlite_file_run(db, sql);
     sqlite3_free(sql);
-    return err == RD_OK ? sync_dir(dir) : err;
+    if (err != RD_OK && !sqlite3_get_autocommit(db)) {
+        (void)sqlite_file_run(db, "ROLLBACK");
+    }
+    return err;
 }
 
 /* Is this our database, in a format that we know? */
-static enum rd_err identify(const struct sqlite_file *file, bool *fresh, char *reason) {
+static enum rd_err identify(sqlite3 *db, const char *path, bool *fresh, char *reason) {
     sqlite3_int64 id = 0;
     sqlite3_int64 format = 0;
     sqlite3_int64 tables = 0;
-    enum rd_err err = number(file->db, "PRAGMA application_id", &id);
+    enum rd_err err = number(db, "PRAGMA application_id", &id);
     if (err == RD_OK) {
-        err = number(file->db, "PRAGMA user_version", &format);
+        err = number(db, "PRAGMA user_version", &format);
     }
     if (err == RD_OK) {
-        err = number(file->db, "SELECT count(*) FROM sqlite_master", &tables);
+        err = number(db, "SELECT count(*) FROM sqlite_master", &tables);
     }
     if (err == RD_EEXIST) {
-        return say(err, reason, "%s is open in another program", file->db_path);
+        return say(err, reason, "%s is open in another program", path);
     }
     if (err != RD_OK) {
-        return say(err, reason, "cannot read %s: %s", file->db_path, sqlite3_errmsg(file->db));
+        return say(err, reason, "cannot read %s: %s", path, sqlite3_errmsg(db));
     }
     *fresh = id == 0 && format == 0 && tables == 0;
     if (*fresh) {
         return RD_OK;
     }
     if (id != SQLITE_FILE_APPLICATION_ID) {
-        return say(RD_ECONF, reason, "%s is the database of another program", file->db_path);
+        return say(RD_ECONF, reason, "%s is the database of another program", path);
     }
     if (format != SQLITE_FILE_FORMAT) {
-        return say(RD_ECONF, reason, "%s has format %lld, this version knows only format %d",
-                   file->db_path, format, SQLITE_FILE_FORMAT);
+        return say(RD_ECONF, reason, "%s has format %lld, this version knows only format %d", path,
+                   format, SQLITE_FILE_FORMAT);
     }
     return RD_OK;
 }
 
-static enum rd_err prepare_to_serve(const struct sqlite_file *file, const char *dir, bool fresh,
-                                    char *reason) {
-    enum rd_err err = fresh ? create(file->db, dir) : RD_OK;
+/* Page size and mode are fixed before the first table; what is new is on disk before anyone relies on it. */
+static enum rd_err create(const struct sqlite_file_spec *spec, sqlite3 *db) {
+    char size[64];
+    sqlite3_snprintf(sizeof size, size, "PRAGMA page_size=%d; PRAGMA synchronous=FULL;",
+                     spec->page_bytes);
+    enum rd_err err = sqlite_file_run(db, size);
     if (err == RD_OK) {
-        err = use_wal(file->db);
+        err = use_wal(db);
     }
     if (err == RD_OK) {
-        err = sqlite_file_run(file->db, settings);
+        err = sqlite_file_fill(db, spec->schema);
+    }
+    return err == RD_OK ? sqlite_dir_sync(spec->dir) : err;
+}
+
+static enum rd_err prepare_to_serve(const struct sqlite_file_spec *spec, sqlite3 *db, bool fresh) {
+    enum rd_err err = sqlite_file_run(db, settings);
+    if (err == RD_OK && fresh) {
+        err = create(spec, db);
+    }
+    if (err == RD_OK) {
+        err = use_wal(db);
+    }
+    /* Somebody else may be writing: better to hear of it now. */
+    return err == RD_OK ? sqlite_file_run(db, "BEGIN IMMEDIATE; COMMIT;") : err;
+}
+
+static enum rd_err set_up(const struct sqlite_file_spec *spec, enum sqlite_file_use use,
+                          sqlite3 *db, const char *path, char *reason) {
+    bool fresh = false;
+    enum rd_err err = RD_OK;
+    sqlite3_extended_result_codes(db, 1);
+    if (spec->exclusive || use == SQLITE_FILE_INSPECT) {
+        /* Before the first read: then SQLite keeps the index of the WAL in memory, and there is no -shm file. */
+        err = sqlite_file_run(db, "PRAGMA locking_mode=EXCLUSIVE;");
     }
     if (err != RD_OK) {
-        return say(err, reason, "cannot prepare %s: %s", file->db_path, sqlite3_errmsg(file->db));
+        return say(err, reason, "cannot prepare %s: %s", path, sqlite3_errmsg(db));
     }
-    return RD_OK;
+    err = identify(db, path, &fresh, reason);
+    if (err != RD_OK) {
+        return err;
+    }
+    if (use == SQLITE_FILE_INSPECT) {
+        int rc = sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        err = rc == SQLITE_OK ? RD_OK : RD_EIO;
+    } else if (use == SQLITE_FILE_SHARE) {
+        err = sqlite_file_run(db, settings);
+    } else {
+        err = prepare_to_serve(spec, db, fresh);
+    }
+    if (err == RD_EEXIST) {
+        return say(err, reason, "%s is open in another program", path);
+    }
+    return err == RD_OK
+               ? RD_OK
+               : say(err, reason, "cannot prepare %s: %s", path, sqlite3_errmsg(db));
 }
 
-static enum rd_err open_db(const char *dir, enum sqlite_file_use use, struct sqlite_file *file,
-                           char *reason) {
-    file->db_path = sqlite3_mprintf("%s/" DB_NAME, dir);
-    file->wal_path = sqlite3_mprintf("%s/" DB_NAME "-wal", dir);
-    if (file->db_path == NULL || file->wal_path == NULL) {
+enum rd_err sqlite_file_open(const struct sqlite_file_spec *spec, enum sqlite_file_use use,
+                             sqlite3 **out, char reason[STORE_REASON_BYTES]) {
+    sqlite3 *db = NULL;
+    char *path = sqlite3_mprintf("%s/%s", spec->dir, spec->name);
+    if (path == NULL) {
         return say(RD_ENOMEM, reason, "out of memory");
     }
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     flags |= use == SQLITE_FILE_SERVE ? SQLITE_OPEN_CREATE : 0;
-    int rc = sqlite3_open_v2(file->db_path, &file->db, flags, NULL);
-    if (rc != SQLITE_OK) {
-        return say(sqlite_file_error(file->db, rc), reason, "cannot open %s: %s", file->db_path,
-                   file->db == NULL ? "out of memory" : sqlite3_errmsg(file->db));
+    int rc = sqlite3_open_v2(path, &db, flags, spec->vfs);
+    enum rd_err err = sqlite_file_error(db, rc);
+    if (rc == SQLITE_OK) {
+        err = set_up(spec, use, db, path, reason);
+    } else {
+        err = say(err, reason, "cannot open %s: %s", path,
+                  db == NULL ? "out of memory" : sqlite3_errmsg(db));
     }
-    sqlite3_extended_result_codes(file->db, 1);
-    bool fresh = false;
-    /* Before the first read: then SQLite keeps the index of the WAL in memory, and there is no -shm file. */
-    enum rd_err err = sqlite_file_run(file->db, "PRAGMA locking_mode=EXCLUSIVE;");
+    sqlite3_free(path);
     if (err != RD_OK) {
-        return say(err, reason, "cannot prepare %s: %s", file->db_path, sqlite3_errmsg(file->db));
-    }
-    err = identify(file, &fresh, reason);
-    if (err != RD_OK) {
+        sqlite_file_close(&db);
         return err;
     }
-    if (use == SQLITE_FILE_SERVE) {
-        return prepare_to_serve(file, dir, fresh, reason);
-    }
-    if (fresh) {
-        return say(RD_ECONF, reason, "%s is empty", file->db_path);
-    }
-    rc = sqlite3_db_config(file->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return rc == SQLITE_OK ? RD_OK : say(RD_EIO, reason, "cannot prepare %s", file->db_path);
-}
-
-enum rd_err sqlite_file_open(const char *dir, enum sqlite_file_use use, struct sqlite_file *out,
-                             char reason[STORE_REASON_BYTES]) {
-    struct sqlite_file file = {.lock_fd = -1};
-    struct stat st;
-    if (stat(dir, &st) != 0) {
-        return say(RD_ECONF, reason, "cannot use the folder %s: %s", dir, strerror(errno));
-    }
-    if (!S_ISDIR(st.st_mode)) {
-        return say(RD_ECONF, reason, "cannot use %s: it is no folder", dir);
-    }
-    /* SQLite's statistics of its memory cost a lock per allocation. Only the first caller of the process is heard. */
-    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    enum rd_err err = lock_take(dir, &file.lock_fd, reason);
-    if (err == RD_OK) {
-        err = open_db(dir, use, &file, reason);
-    }
-    if (err != RD_OK) {
-        sqlite_file_close(&file);
-        return err;
-    }
-    *out = file;
+    *out = db;
     return RD_OK;
 }
 
-void sqlite_file_close(struct sqlite_file *file) {
-    int rc = sqlite3_close(file->db);
+void sqlite_file_close(sqlite3 **db) {
+    int rc = sqlite3_close(*db);
     /* SQLITE_BUSY would mean a statement that was not finalized: a leak of the whole connection. */
     if (rc != SQLITE_OK) {
-        fprintf(stderr, "store: cannot close the database: %s\n", sqlite3_errstr(rc));
+        fprintf(stderr, "store: cannot close a database: %s\n", sqlite3_errstr(rc));
     }
-    sqlite3_free(file->db_path);
-    sqlite3_free(file->wal_path);
-    if (file->lock_fd >= 0) {
-        close(file->lock_fd);
-    }
-    *file = (struct sqlite_file){.lock_fd = -1};
+    *db = NULL;
 }

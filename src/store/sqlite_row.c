@@ -12,6 +12,11 @@ const char *sqlite_row_select(enum store_space space) {
     return selects[space];
 }
 
+const char *sqlite_row_table(enum store_space space) {
+    static const char *const names[STORE_SPACES] = {"objects", "hints", "meta", "leaves"};
+    return names[space];
+}
+
 void sqlite_row_address(sqlite3_stmt *stmt, enum store_space space, struct store_key *out) {
     out->space = space;
     out->slot = (uint16_t)sqlite3_column_int64(stmt, ROW_SLOT);

@@ -22,6 +22,9 @@ enum sqlite_row_column {
 /* "SELECT slot, key, ... FROM table" for the table of `space`, to be continued with a WHERE (static storage). */
 const char *sqlite_row_select(enum store_space space);
 
+/* The table that holds the rows of `space` (static storage). */
+const char *sqlite_row_table(enum store_space space);
+
 /* The address in the current row of `stmt`; its bytes are borrowed until the next step. */
 void sqlite_row_address(sqlite3_stmt *stmt, enum store_space space, struct store_key *out);
 

@@ -3,8 +3,8 @@
  * It knows no engine: the work goes through store_ops.
  *
  * 1. Every submission gets exactly one completion, delivered by store_poll in the order of submission.
- * 2. live[] and stats.live_keys change only with a commit that succeeded (or when an engine counts anew), and never below 0:
- *    they rest on what the puts say of the rows before, which a damaged row can belie. Opening a store counts again.
+ * 2. live[], stats.live_keys and leaves change only with a commit that succeeded (or when an engine counts anew), live[] never below
+ *    0: they rest on what the puts say of the rows before, which a damaged row can belie. --check-store compares.
  */
 #include "store/store.h"
 
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "store/store_engine.h"
 
 #define STORE_MAGIC 0x53544f52u
@@ -25,6 +26,12 @@ static struct store *checked(struct store *store) {
 enum rd_err store_init(struct store *store, const struct store_ops *ops) {
     store->ring = calloc(STORE_PENDING_RESERVED, sizeof *store->ring);
     if (store->ring == NULL) {
+        return RD_ENOMEM;
+    }
+    store->leaves = calloc((size_t)SLOT_COUNT * STORE_LEAVES_PER_SLOT, sizeof *store->leaves);
+    if (store->leaves == NULL) {
+        free(store->ring);
+        store->ring = NULL;
         return RD_ENOMEM;
     }
     store->ring_cap = STORE_PENDING_RESERVED;
@@ -138,15 +145,22 @@ void store_fini(struct store *store) {
     store_forget(store);
     batch_free(&store->batch);
     free(store->ring);
+    free(store->leaves);
     store->ring = NULL;
+    store->leaves = NULL;
     store->magic = 0;
 }
 
-/* ---- live keys ------------------------------------------------------------------------------------- */
+/* ---- live keys and leaves -------------------------------------------------------------------------- */
 
-void store_live_reset(struct store *store) {
+void store_counts_reset(struct store *store) {
     for (size_t slot = 0; slot < SLOT_COUNT; slot++) {
         store->live[slot] = 0;
+    }
+    for (size_t i = 0; i < (size_t)SLOT_COUNT * STORE_LEAVES_PER_SLOT; i++) {
+        if (store->leaves[i] != 0) { /* else the page may stay untouched */
+            store->leaves[i] = 0;
+        }
     }
     store->stats.live_keys = 0;
 }
@@ -157,16 +171,56 @@ void store_live_add(struct store *store, uint16_t slot, uint32_t count) {
     store->stats.live_keys += count;
 }
 
-static void live_update(struct store *store) {
+static uint64_t address_hash(const struct store_key *at, uint64_t seed) {
+    uint64_t hash = hash_xxh64(at->key_len == 0 ? "" : at->key, at->key_len, seed);
+    return at->sub_len == 0 ? hash : hash_xxh64(at->sub, at->sub_len, hash);
+}
+
+unsigned store_leaf_of(const struct store_key *at) {
+    return (unsigned)(address_hash(at, 0) % STORE_LEAVES_PER_SLOT);
+}
+
+uint64_t store_leaf_share(const struct store_key *at, uint64_t digest) {
+    return digest == 0 ? 0 : address_hash(at, digest);
+}
+
+void store_leaf_toggle(struct store *store, const struct store_key *at, uint64_t digest) {
+    if (digest != 0) {
+        store->leaves[(size_t)at->slot * STORE_LEAVES_PER_SLOT + store_leaf_of(at)] ^=
+            store_leaf_share(at, digest);
+    }
+}
+
+void store_counts_change(struct store *store, const struct store_key *at, bool was_live,
+                         bool is_live, uint64_t old_digest, uint64_t new_digest) {
+    if (is_live && !was_live) {
+        store_live_add(store, at->slot, 1);
+    } else if (was_live && !is_live && store->live[at->slot] > 0) {
+        store->live[at->slot]--;
+        store->stats.live_keys--;
+    }
+    if (old_digest != new_digest) {
+        store_leaf_toggle(store, at, old_digest);
+        store_leaf_toggle(store, at, new_digest);
+    }
+}
+
+static void counts_update(struct store *store) {
     for (size_t i = 0; i < store->batch.count; i++) {
         const struct batch_row *row = &store->batch.rows[i];
-        if (row->now.live && !row->was_live) {
-            store_live_add(store, row->at.slot, 1);
-        } else if (row->was_live && !row->now.live && store->live[row->at.slot] > 0) {
-            store->live[row->at.slot]--;
-            store->stats.live_keys--;
+        if (row->at.space == STORE_OBJECTS) {
+            store_counts_change(store, &row->at, row->was_live, row->now.live, row->old_digest,
+                                row->now.digest);
         }
     }
+}
+
+void store_leaves(const struct store *store, uint16_t first_slot, uint16_t last_slot,
+                  uint64_t *out) {
+    assert(first_slot <= last_slot && last_slot < SLOT_COUNT);
+    size_t slots = (size_t)last_slot - first_slot + 1;
+    memcpy(out, store->leaves + (size_t)first_slot * STORE_LEAVES_PER_SLOT,
+           slots * STORE_LEAVES_PER_SLOT * sizeof *out);
 }
 
 uint64_t store_live_count(const struct store *store, uint16_t first_slot, uint16_t last_slot) {
@@ -232,7 +286,7 @@ void store_commit(struct store *store, uint64_t token) {
     struct completion done = {.kind = COMPLETION_COMMIT, .token = token};
     done.err = commit_now(store);
     if (done.err == RD_OK) {
-        live_update(store);
+        counts_update(store);
         done.commit = ++store->stats.commits;
     } else {
         store->stats.commit_errors++;
@@ -295,7 +349,7 @@ void store_scan_due(struct store *store, uint64_t before_ms, size_t max_rows, ui
 
 void store_stats(const struct store *store, struct store_stats *out) {
     *out = store->stats;
-    out->bytes_on_disk = store->ops->bytes_on_disk(store);
+    store->ops->stats(store, out);
 }
 
 void store_close(struct store **store) {

@@ -76,6 +76,21 @@ enum rd_err store_meta_get(struct store *store, const char *name, struct blob **
 /* How many object rows of slots first..last are live, as of the last commit. O(slots). */
 uint64_t store_live_count(const struct store *store, uint16_t first_slot, uint16_t last_slot);
 
+/* The leaves of the Merkle trees, kept with the rows: STORE_LEAVES_PER_SLOT for each slot, so that those of a partition, a run of
+ * slots, are contiguous whatever the number of partitions. A leaf is the exclusive or of store_leaf_share over its object rows: order-free,
+ * changed by each commit in O(1) from the digests that the puts name, 0 if there are none. After any crash it is what a recount of
+ * the rows gives, provided the puts told the truth. */
+
+/* Which leaf of its slot an object row belongs to, 0..STORE_LEAVES_PER_SLOT - 1. */
+unsigned store_leaf_of(const struct store_key *at);
+
+/* What an object row with this digest adds to its leaf; 0 for digest 0. */
+uint64_t store_leaf_share(const struct store_key *at, uint64_t digest);
+
+/* Copies the leaves of slots first..last, as of the last commit, to `out`: STORE_LEAVES_PER_SLOT for each, in order. */
+void store_leaves(const struct store *store, uint16_t first_slot, uint16_t last_slot,
+                  uint64_t *out);
+
 /* Fills `out`. */
 void store_stats(const struct store *store, struct store_stats *out);
 

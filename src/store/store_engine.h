@@ -30,7 +30,8 @@ struct store_ops {
                         struct page *page);
     enum rd_err (*scan_due)(struct store *store, uint64_t before_ms, size_t max_rows,
                             struct page *page);
-    uint64_t (*bytes_on_disk)(const struct store *store);
+    /* Fills in what the engine alone knows. */
+    void (*stats)(const struct store *store, struct store_stats *out);
     void (*close)(struct store *store); /* frees the engine's struct */
 };
 
@@ -59,8 +60,9 @@ struct store {
     bool hold;   /* new completions wait until the engine lets them go */
     size_t held; /* so many of the newest wait */
     bool polling;
-    struct store_stats stats; /* all but bytes_on_disk */
+    struct store_stats stats; /* what is counted here; the engine fills in the rest */
     uint32_t live[SLOT_COUNT];
+    uint64_t *leaves; /* owned; STORE_LEAVES_PER_SLOT for each slot */
 };
 
 /* Prepares the shared part of a zeroed engine struct. Error: RD_ENOMEM. */
@@ -75,8 +77,17 @@ void store_forget(struct store *store);
 /* The i-th waiting completion, the oldest first; asserts i < ring_count. */
 const struct completion *store_waiting(const struct store *store, size_t i);
 
-/* Sets all counts of live keys to 0, and adds to one slot's: for engines that count their rows. */
-void store_live_reset(struct store *store);
+/* Sets all counts of live keys and all leaves to 0. */
+void store_counts_reset(struct store *store);
+
+/* Adds to the live keys of one slot: for engines that count their rows. */
 void store_live_add(struct store *store, uint16_t slot, uint32_t count);
+
+/* Adds or takes away one row's share of its leaf; the same call does both. */
+void store_leaf_toggle(struct store *store, const struct store_key *at, uint64_t digest);
+
+/* An object row changed: what a commit does to counts and leaves. The live keys of a slot never fall below 0. */
+void store_counts_change(struct store *store, const struct store_key *at, bool was_live,
+                         bool is_live, uint64_t old_digest, uint64_t new_digest);
 
 #endif

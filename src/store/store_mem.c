@@ -387,12 +387,12 @@ static void start_over(struct store_mem *mem) {
     store_mem_sync(store, SIZE_MAX);
     store->stats.commits = mem->durable;
     store->stats.writable = true;
-    store_live_reset(store);
+    store_counts_reset(store);
     mem->due_min = UINT64_MAX;
     for (struct row *row = mem->rows.first[0]; row != NULL; row = row->next[0]) {
         note_due(mem, row);
-        if (row->now.live) {
-            store_live_add(store, row->at.slot, 1);
+        if (row->at.space == STORE_OBJECTS) {
+            store_counts_change(store, &row->at, false, row->now.live, 0, row->now.digest);
         }
     }
 }
@@ -422,9 +422,8 @@ bool store_mem_erase_row(struct store *store, const struct store_key *at) {
     if (row == NULL) {
         return false;
     }
-    if (row->now.live && store->live[at->slot] > 0) {
-        store->live[at->slot]--;
-        store->stats.live_keys--;
+    if (at->space == STORE_OBJECTS) {
+        store_counts_change(store, at, row->now.live, false, row->now.digest, 0);
     }
     row_list_unlink(&mem->rows, row);
     row_unref(row);
@@ -505,13 +504,13 @@ void store_mem_check(const struct store *store) {
 }
 
 /* What the rows would take, without any overhead. */
-static uint64_t mem_bytes(const struct store *store) {
+static void mem_stats(const struct store *store, struct store_stats *out) {
     const struct store_mem *mem = mem_of_const(store);
     uint64_t bytes = 0;
     for (const struct row *row = mem->rows.first[0]; row != NULL; row = row->next[0]) {
         bytes += row->at.key_len + row->at.sub_len + row->now.value->len;
     }
-    return bytes;
+    out->bytes_on_disk = bytes;
 }
 
 static void mem_close(struct store *store) {
@@ -528,7 +527,7 @@ static const struct store_ops mem_ops = {
     .commit = mem_commit,
     .scan = mem_scan,
     .scan_due = mem_scan_due,
-    .bytes_on_disk = mem_bytes,
+    .stats = mem_stats,
     .close = mem_close,
 };
 

@@ -1,44 +1,35 @@
-/* The SQLite engine: one database, one transaction per commit; see store_sqlite.h and doc/storage.md.
+/* The SQLite engine; see store_sqlite.h and doc/storage.md.
  *
- * 1. Between two calls no statement is active and no transaction is open, except after a ROLLBACK that failed:
- *    the next commit tries it again first.
- * 2. A row is served only if its checksum fits its address, its columns and its value.
- * 3. What a commit wrote is on disk when it returns (ALWAYS), or wal_sync knows of it.
- * 4. After a failed fdatasync no commit succeeds until a checkpoint has brought everything to disk another way.
+ * A side is a memtable and the journal that holds the same commits (merger.h). One side is active; the other one is empty, or frozen and
+ * being merged, or being emptied.
+ *
+ * 1. A commit is in the active journal before it is in the active memtable; all memory it takes there is reserved before.
+ * 2. Reading in the order active memtable, frozen memtable, cache, table finds the newest committed row. The frozen
+ *    memtable is let go only after the table has all of it.
+ * 3. A value in the cache is the newest committed one.
+ * 4. Counts and leaves handed to the merger are those as of the freeze: a freeze comes between two commits.
+ * 5. What a commit wrote is on disk when it returns (ALWAYS), or the journal's wal_sync knows of it.
+ * 6. After a failed fdatasync no commit succeeds until all that it was to cover has been merged: the other way to the disk.
+ * 7. Files are opened in the order table, journals: a folder that is refused stays as it is.
  */
 #include "store/store_sqlite.h"
 
 #include <assert.h>
-#include <sqlite3.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include "store/sqlite_file.h"
-#include "store/sqlite_row.h"
-#include "store/store_engine.h"
-#include "store/wal_sync.h"
+#include "store/record.h"
+#include "store/sqlite_engine.h"
 
-/* The statements of one space. */
-struct statements {
-    sqlite3_stmt *get;
-    sqlite3_stmt *put;
-    sqlite3_stmt *erase;
-    sqlite3_stmt *scan;   /* from the start of a range */
-    sqlite3_stmt *behind; /* behind a row */
-};
-
-struct store_sqlite {
-    struct store store; /* first */
-    struct sqlite_file file;
-    struct statements of[STORE_SPACES];
-    sqlite3_stmt *due;
-    sqlite3_stmt *begin;
-    sqlite3_stmt *commit;
-    sqlite3_stmt *rollback;
-    sqlite3_stmt *probe;
-    struct wal_sync *sync;
-    enum store_fsync fsync;
-};
+#define MEMTABLE_BYTES ((uint64_t)64 << 20)
+#define JOURNAL_BYTES ((uint64_t)16 << 20)
+#define JOURNAL_PER_MEMTABLE 4 /* a small commit takes a page of the journal */
+#define KEEP_RECORD_BYTES ((size_t)4 << 20)
+#define TROUBLE_WAIT_US 100000
+#define SLOW_WAIT_US 30000
+#define FAR_BEYOND 2
 
 static const struct store_ops sqlite_ops;
 
@@ -47,374 +38,389 @@ static struct store_sqlite *engine_of(struct store *store) {
     return (struct store_sqlite *)store;
 }
 
-/* ---- binding --------------------------------------------------------------------------------------- */
-
-/* Bytes are bound without a copy: they outlive the step, and every statement is reset before its call
- * returns. An empty string needs a pointer, or it would be NULL. */
-static int bind_bytes(sqlite3_stmt *stmt, int index, const void *bytes, size_t len) {
-    return sqlite3_bind_blob64(stmt, index, len == 0 ? "" : bytes, len, SQLITE_STATIC);
-}
-
-static int bind_address(sqlite3_stmt *stmt, const struct store_key *at) {
-    int rc = sqlite3_bind_int64(stmt, 1, at->slot);
-    if (rc == SQLITE_OK) {
-        rc = bind_bytes(stmt, 2, at->key, at->key_len);
+void engine_settle(struct store_sqlite *engine) {
+    if (engine->frozen && merger_state(engine->merger) == MERGE_DONE) {
+        engine->frozen = false;
+        merger_let_go(engine->merger);
     }
-    return rc == SQLITE_OK ? bind_bytes(stmt, 3, at->sub, at->sub_len) : rc;
-}
-
-/* Steps a statement that returns no row, and resets it. */
-static int run(sqlite3_stmt *stmt) {
-    int rc = sqlite3_step(stmt);
-    sqlite3_reset(stmt);
-    return rc;
 }
 
 /* ---- reading --------------------------------------------------------------------------------------- */
 
 static enum rd_err sqlite_get(struct store *store, const struct store_key *at, struct blob **out) {
     struct store_sqlite *engine = engine_of(store);
-    sqlite3_stmt *stmt = engine->of[at->space].get;
-    int rc = bind_address(stmt, at);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(stmt);
+    engine_settle(engine);
+    const struct mem_row *row = engine_find(engine, at);
+    if (row != NULL) {
+        return row->value == NULL ? RD_ENOTFOUND
+                                  : blob_new(row->value->bytes, row->value->len, out);
     }
-    enum rd_err err = rc == SQLITE_DONE ? RD_ENOTFOUND : sqlite_file_error(engine->file.db, rc);
-    if (rc == SQLITE_ROW) {
-        struct row_value row;
-        err = sqlite_row_value(stmt, at, &row);
-        if (err == RD_OK) {
-            *out = row.value;
-        }
+    struct blob *cached = cache_get(&engine->cache, at);
+    if (cached != NULL) {
+        *out = blob_ref(cached);
+        return RD_OK;
     }
-    sqlite3_reset(stmt);
+    struct blob *value;
+    enum rd_err err = table_get(&engine->reader, at, &value);
+    if (err == RD_OK) {
+        cache_add(&engine->cache, at, value);
+        *out = value;
+    }
     return err;
 }
 
-/* Adds the current row of `stmt`. */
-static enum rd_err add_to_page(struct page *page, sqlite3_stmt *stmt, enum store_space space) {
-    struct store_key at;
-    struct row_value value = {0};
-    sqlite_row_address(stmt, space, &at);
-    if ((at.key == NULL && at.key_len > 0) || (at.sub == NULL && at.sub_len > 0)) {
-        return RD_ENOMEM;
+/* ---- sides ----------------------------------------------------------------------------------------- */
+
+static bool over_limit(struct store_sqlite *engine) {
+    const struct merge_side *side = engine_active(engine);
+    return side->mem.used_bytes >= engine->memtable_limit ||
+           side->journal.wal_bytes >= engine->journal_limit;
+}
+
+/* Invariant 4. */
+static void hand_over(struct store_sqlite *engine) {
+    struct merge_side *side = engine_other(engine);
+    side->last_seq = engine->seq;
+    memcpy(side->live, engine->store.live, sizeof engine->store.live);
+    memcpy(side->leaves, engine->store.leaves,
+           (size_t)SLOT_COUNT * STORE_LEAVES_PER_SLOT * sizeof *side->leaves);
+    engine->frozen_journal_bytes = side->journal.wal_bytes;
+    engine->frozen_memory = memtable_memory(&side->mem);
+    engine->frozen_rows = side->mem.count;
+    engine->frozen = true;
+    merger_begin(engine->merger, side);
+}
+
+/* Switches to the other side, which must be empty, and has the active one merged. */
+static enum rd_err rotate(struct store_sqlite *engine) {
+    assert(!engine->frozen && merger_state(engine->merger) == MERGE_IDLE);
+    enum rd_err err =
+        journal_set_full(&engine_other(engine)->journal, engine->fsync == STORE_FSYNC_ALWAYS);
+    if (err == RD_OK) {
+        engine->active = 1 - engine->active;
+        hand_over(engine);
     }
-    enum rd_err err = sqlite_row_value(stmt, &at, &value);
-    if (err != RD_OK && err != RD_ECORRUPT) {
+    return err;
+}
+
+/* Waits until the other side is empty, at most so long. An attempt of the merger that fails is tried once more, since the first one may have
+ * begun before what was in its way went. */
+static bool await_idle(struct store_sqlite *engine, uint64_t timeout_us) {
+    uint64_t until = latency_now_us() + timeout_us;
+    unsigned failures = 0;
+    engine_settle(engine);
+    while (merger_state(engine->merger) != MERGE_IDLE) {
+        uint64_t now = latency_now_us();
+        if (now >= until || failures == 2) {
+            return false;
+        }
+        merger_wait(engine->merger, until - now);
+        failures += merger_trouble(engine->merger) != RD_OK;
+        engine_settle(engine);
+    }
+    return true;
+}
+
+/* Rotates if the other side is empty; else has a failing merge tried again and waits a little for it. `*rotated`: it
+ * was, now or in the end. */
+static enum rd_err try_rotate(struct store_sqlite *engine, uint64_t timeout_us, bool *rotated) {
+    *rotated = false;
+    if (!await_idle(engine, timeout_us)) {
+        return merger_trouble(engine->merger);
+    }
+    enum rd_err err = rotate(engine);
+    *rotated = err == RD_OK;
+    return err;
+}
+
+/* Invariant 6. The journal of a frozen side is merged anyway; the active one is now, too. */
+static enum rd_err heal_sync(struct store_sqlite *engine) {
+    bool rotated;
+    if (!wal_sync_failed(engine->sides[0].journal.sync) &&
+        !wal_sync_failed(engine->sides[1].journal.sync)) {
+        return RD_OK;
+    }
+    if (wal_sync_failed(engine_active(engine)->journal.sync)) {
+        enum rd_err err = try_rotate(engine, TROUBLE_WAIT_US, &rotated);
+        if (err != RD_OK || !rotated) {
+            return err == RD_OK ? RD_EIO : err;
+        }
+    }
+    if (!await_idle(engine, TROUBLE_WAIT_US)) {
+        enum rd_err err = merger_trouble(engine->merger);
+        return err == RD_OK ? RD_EIO : err;
+    }
+    return RD_OK;
+}
+
+/* Sees to it that the active side may take another commit. A merge that is merely slow is no reason to refuse: see sqlite_pace.c. */
+static enum rd_err make_way(struct store_sqlite *engine) {
+    bool rotated;
+    engine_settle(engine);
+    enum rd_err err = heal_sync(engine);
+    if (err != RD_OK || !over_limit(engine)) {
         return err;
     }
-    struct store_row row = {
-        .slot = at.slot,
-        .key = at.key,
-        .key_len = at.key_len,
-        .sub = at.sub,
-        .sub_len = at.sub_len,
-        .value = value.value,
-        .err = err,
-        .is_live = value.live,
-        .due_ms = value.due_ms,
-    };
-    return page_add(page, &row);
-}
-
-/* Collects the rows of a bound statement and resets it. A page of the database that cannot be read ends the scan early:
- * the rows before it are delivered, and the next scan, which begins with it, fails. */
-static enum rd_err collect(struct store_sqlite *engine, sqlite3_stmt *stmt, enum store_space space,
-                           size_t max_rows, size_t max_bytes, struct page *page) {
-    enum rd_err err = RD_OK;
-    while (err == RD_OK) {
-        int rc = sqlite3_step(stmt);
-        if (rc == SQLITE_DONE) {
-            page->end = true;
-            break;
-        }
-        if (rc != SQLITE_ROW) {
-            err = sqlite_file_error(engine->file.db, rc);
-            bool unreadable = err == RD_ECORRUPT || err == RD_EIO;
-            err = unreadable && page->count > 0 ? RD_OK : err;
-            break;
-        }
-        if (page->count > 0 && (page->count >= max_rows || page->bytes >= max_bytes)) {
-            break;
-        }
-        err = add_to_page(page, stmt, space);
+    if (merger_state(engine->merger) == MERGE_IDLE) {
+        return rotate(engine);
     }
-    sqlite3_reset(stmt);
-    return err;
-}
-
-static enum rd_err sqlite_scan(struct store *store, const struct store_range *range,
-                               const struct store_key *behind, size_t max_rows, size_t max_bytes,
-                               struct page *page) {
-    struct store_sqlite *engine = engine_of(store);
-    struct statements *of = &engine->of[range->space];
-    sqlite3_stmt *stmt = behind == NULL ? of->scan : of->behind;
-    int rc = behind == NULL ? sqlite3_bind_int64(stmt, 1, range->first_slot)
-                            : bind_address(stmt, behind);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_bind_int64(stmt, 4, range->last_slot);
+    if (merger_trouble(engine->merger) != RD_OK) {
+        return try_rotate(engine, TROUBLE_WAIT_US, &rotated);
     }
-    if (rc != SQLITE_OK) {
-        return sqlite_file_error(engine->file.db, rc);
+    if (engine_active(engine)->mem.used_bytes > FAR_BEYOND * engine->memtable_limit) {
+        (void)try_rotate(engine, SLOW_WAIT_US, &rotated); /* pacing was not enough */
     }
-    return collect(engine, stmt, range->space, max_rows, max_bytes, page);
-}
-
-static enum rd_err sqlite_scan_due(struct store *store, uint64_t before_ms, size_t max_rows,
-                                   struct page *page) {
-    struct store_sqlite *engine = engine_of(store);
-    int rc = sqlite3_bind_int64(engine->due, 1, (sqlite3_int64)before_ms);
-    if (rc != SQLITE_OK) {
-        return sqlite_file_error(engine->file.db, rc);
-    }
-    return collect(engine, engine->due, STORE_OBJECTS, max_rows, SIZE_MAX, page);
+    return RD_OK;
 }
 
 /* ---- writing --------------------------------------------------------------------------------------- */
 
-static int put_row(struct store_sqlite *engine, const struct batch_row *row) {
-    const struct statements *of = &engine->of[row->at.space];
-    const struct row_value *now = &row->now;
-    sqlite3_stmt *stmt = now->value == NULL ? of->erase : of->put;
-    int rc = bind_address(stmt, &row->at);
-    if (now->value != NULL) {
-        const sqlite3_int64 numbers[] = {now->live, (sqlite3_int64)now->due_ms,
-                                         (sqlite3_int64)now->digest,
-                                         (sqlite3_int64)row_checksum(&row->at, now)};
-        for (int i = 0; i < 4 && rc == SQLITE_OK; i++) {
-            rc = sqlite3_bind_int64(stmt, 4 + i, numbers[i]);
-        }
-        if (rc == SQLITE_OK) {
-            rc = bind_bytes(stmt, 8, now->value->bytes, now->value->len);
-        }
+static enum rd_err reserve(struct store_sqlite *engine, const struct batch *batch) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct batch_row *row = &batch->rows[i];
+        bytes += memtable_room(row->at.key_len, row->at.sub_len,
+                               row->now.value == NULL ? 0 : row->now.value->len);
     }
-    return rc == SQLITE_OK ? run(stmt) : rc;
+    return batch->count == 0
+               ? RD_OK
+               : memtable_reserve(&engine_active(engine)->mem, batch->count, bytes);
 }
 
-static int put_rows(struct store_sqlite *engine, const struct batch *batch) {
-    if (batch->count == 0) {
-        return run(engine->probe);
+static enum rd_err append(struct store_sqlite *engine, const struct batch *batch) {
+    bool full = engine->fsync == STORE_FSYNC_ALWAYS;
+    enum rd_err err = record_encode(batch, full ? RECORD_SYNCED : 0, &engine->record);
+    if (err == RD_OK) {
+        uint64_t began = latency_now_us();
+        err = journal_append(&engine_active(engine)->journal, engine->seq + 1,
+                             buf_data(&engine->record), buf_len(&engine->record), full);
+        if (full) {
+            latency_add(&engine->appends, latency_now_us() - began);
+        }
     }
-    int rc = SQLITE_DONE;
-    for (size_t i = 0; i < batch->count && rc == SQLITE_DONE; i++) {
-        rc = put_row(engine, &batch->rows[i]);
-    }
-    return rc;
-}
-
-/* Everything that was handed to the system since the last sync may be lost, though it can still be read. A checkpoint
- * writes it to the database and syncs that. */
-static enum rd_err recover_sync(struct store_sqlite *engine) {
-    int in_wal = 0;
-    int copied = 0;
-    int rc =
-        sqlite3_wal_checkpoint_v2(engine->file.db, NULL, SQLITE_CHECKPOINT_FULL, &in_wal, &copied);
-    if (rc != SQLITE_OK || in_wal != copied) {
-        enum rd_err err = sqlite_file_error(engine->file.db, rc);
-        return err == RD_OK ? RD_EIO : err;
-    }
-    wal_sync_recovered(engine->sync);
-    return RD_OK;
+    buf_reset(&engine->record, KEEP_RECORD_BYTES);
+    return err;
 }
 
 static enum rd_err sqlite_commit(struct store *store, const struct batch *batch, bool probe) {
     struct store_sqlite *engine = engine_of(store);
-    sqlite3 *db = engine->file.db;
-    if (!sqlite3_get_autocommit(db)) {
-        run(engine->rollback);
-    }
-    enum rd_err err = wal_sync_failed(engine->sync) ? recover_sync(engine) : RD_OK;
+    enum rd_err err = make_way(engine);
     if (err != RD_OK || (batch->count == 0 && !probe)) {
         return err;
     }
-    int rc = run(engine->begin);
-    if (rc == SQLITE_DONE) {
-        rc = put_rows(engine, batch);
+    err = reserve(engine, batch);
+    if (err == RD_OK) {
+        err = append(engine, batch);
     }
-    if (rc == SQLITE_DONE) {
-        rc = run(engine->commit);
-    }
-    err = sqlite_file_error(db, rc);
     if (err != RD_OK) {
-        if (!sqlite3_get_autocommit(db)) {
-            run(engine->rollback);
-        }
         return err;
     }
-    if (engine->fsync != STORE_FSYNC_ALWAYS) {
-        wal_sync_written(engine->sync);
+    engine->seq++;
+    struct memtable *mem = &engine_active(engine)->mem;
+    uint64_t before = mem->used_bytes;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct batch_row *row = &batch->rows[i];
+        struct mem_put put = record_put(row);
+        memtable_put(mem, &put);
+        cache_update(&engine->cache, &row->at, row->now.value);
     }
+    engine_pace(engine, mem->used_bytes - before);
     return RD_OK;
 }
 
 /* ---- durability ------------------------------------------------------------------------------------ */
 
-/* FULL syncs the WAL at every commit, NORMAL only around checkpoints. */
-static enum rd_err set_synchronous(struct store_sqlite *engine, enum store_fsync mode) {
-    return sqlite_file_run(engine->file.db, mode == STORE_FSYNC_ALWAYS
-                                                ? "PRAGMA synchronous=FULL"
-                                                : "PRAGMA synchronous=NORMAL");
-}
-
 enum rd_err store_sqlite_set_fsync(struct store *store, enum store_fsync mode) {
     struct store_sqlite *engine = engine_of(store);
     enum rd_err err = RD_OK;
+    engine_settle(engine);
     if (mode == STORE_FSYNC_ALWAYS && engine->fsync != STORE_FSYNC_ALWAYS) {
-        err = wal_sync_now(engine->sync);
+        err = journal_sync(&engine_active(engine)->journal);
+        if (err == RD_OK && engine->frozen) { /* its journal is the merger's; the sync is anyone's */
+            err = wal_sync_now(engine_other(engine)->journal.sync);
+        }
     }
     if (err == RD_OK) {
-        err = set_synchronous(engine, mode);
+        err = journal_set_full(&engine_active(engine)->journal, mode == STORE_FSYNC_ALWAYS);
     }
     if (err != RD_OK) {
         return err;
     }
     engine->fsync = mode;
-    wal_sync_enable(engine->sync, mode == STORE_FSYNC_EVERYSEC);
+    for (int i = 0; i < 2; i++) {
+        wal_sync_enable(engine->sides[i].journal.sync, mode == STORE_FSYNC_EVERYSEC);
+    }
     return RD_OK;
 }
 
-/* ---- opening and closing --------------------------------------------------------------------------- */
-
-static enum rd_err prepare(struct store_sqlite *engine, sqlite3_stmt **out, const char *format,
-                           const char *word) {
-    char *sql = sqlite3_mprintf(format, word);
-    if (sql == NULL) {
-        return RD_ENOMEM;
-    }
-    int rc = sqlite3_prepare_v3(engine->file.db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
-    sqlite3_free(sql);
-    return sqlite_file_error(engine->file.db, rc);
-}
-
-static enum rd_err prepare_space(struct store_sqlite *engine, enum store_space space) {
-    struct statements *of = &engine->of[space];
-    const char *table = sqlite_file_table(space);
-    const char *select = sqlite_row_select(space);
-    const char *put =
-        space == STORE_OBJECTS
-            ? "INSERT INTO %s(slot, key, sub, live, due, digest, checksum, value)"
-              " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(slot, key, sub) DO UPDATE SET"
-              " live=excluded.live, due=excluded.due, digest=excluded.digest,"
-              " checksum=excluded.checksum, value=excluded.value"
-            : "INSERT INTO %s(slot, key, sub, checksum, value)"
-              " VALUES(?1, ?2, ?3, ?7, ?8) ON CONFLICT(slot, key, sub) DO UPDATE SET"
-              " checksum=excluded.checksum, value=excluded.value";
-    const struct {
-        sqlite3_stmt **out;
-        const char *format;
-        const char *word;
-    } wanted[] = {
-        {&of->get, "%s WHERE slot=?1 AND key=?2 AND sub=?3", select},
-        {&of->put, put, table},
-        {&of->erase, "DELETE FROM %s WHERE slot=?1 AND key=?2 AND sub=?3", table},
-        {&of->scan, "%s WHERE slot>=?1 AND slot<=?4 ORDER BY slot, key, sub", select},
-        {&of->behind, "%s WHERE (slot, key, sub)>(?1, ?2, ?3) AND slot<=?4 ORDER BY slot, key, sub",
-         select},
-    };
-    enum rd_err err = RD_OK;
-    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0] && err == RD_OK; i++) {
-        err = prepare(engine, wanted[i].out, wanted[i].format, wanted[i].word);
-    }
-    return err;
-}
-
-static enum rd_err prepare_all(struct store_sqlite *engine) {
-    enum rd_err err = RD_OK;
-    for (int space = 0; space < STORE_SPACES && err == RD_OK; space++) {
-        err = prepare_space(engine, (enum store_space)space);
-    }
-    if (err == RD_OK) { /* in the words of the partial index, so that it is used */
-        err =
-            prepare(engine, &engine->due, "%s WHERE due>0 AND due<=?1 ORDER BY due, slot, key, sub",
-                    sqlite_row_select(STORE_OBJECTS));
-    }
-    if (err == RD_OK) {
-        err = prepare(engine, &engine->begin, "%s", "BEGIN IMMEDIATE");
-    }
-    if (err == RD_OK) {
-        err = prepare(engine, &engine->commit, "%s", "COMMIT");
-    }
-    if (err == RD_OK) {
-        err = prepare(engine, &engine->rollback, "%s", "ROLLBACK");
-    }
-    if (err == RD_OK) { /* the same number again: writes the first page */
-        char format[16];
-        sqlite3_snprintf(sizeof format, format, "%d", SQLITE_FILE_FORMAT);
-        err = prepare(engine, &engine->probe, "PRAGMA user_version=%s", format);
-    }
-    return err;
-}
-
-static void finalize_all(struct store_sqlite *engine) {
-    for (int space = 0; space < STORE_SPACES; space++) {
-        struct statements *of = &engine->of[space];
-        sqlite3_finalize(of->get);
-        sqlite3_finalize(of->put);
-        sqlite3_finalize(of->erase);
-        sqlite3_finalize(of->scan);
-        sqlite3_finalize(of->behind);
-    }
-    sqlite3_finalize(engine->due);
-    sqlite3_finalize(engine->begin);
-    sqlite3_finalize(engine->commit);
-    sqlite3_finalize(engine->rollback);
-    sqlite3_finalize(engine->probe);
-}
-
-/* One pass over the table at the start instead of an index on live rows: that would cost every insert a second random page,
- * the dearest thing here, to save one sequential read per restart. */
-static enum rd_err count_live(struct store_sqlite *engine) {
-    sqlite3_stmt *stmt = NULL;
-    enum rd_err err =
-        prepare(engine, &stmt, "SELECT slot, count(*) FROM %s WHERE live GROUP BY slot",
-                sqlite_file_table(STORE_OBJECTS));
-    int rc = SQLITE_ROW;
-    while (err == RD_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        sqlite3_int64 slot = sqlite3_column_int64(stmt, 0);
-        if (slot >= 0 && slot < SLOT_COUNT) {
-            store_live_add(&engine->store, (uint16_t)slot, (uint32_t)sqlite3_column_int64(stmt, 1));
+/* Has all that was committed merged, and waits for it. */
+static enum rd_err merge_all(struct store_sqlite *engine) {
+    bool rotated = false;
+    for (;;) {
+        engine_settle(engine);
+        if (merger_state(engine->merger) == MERGE_IDLE) {
+            if (engine_active(engine)->journal.empty) {
+                return RD_OK;
+            }
+            enum rd_err err = try_rotate(engine, 0, &rotated);
+            if (err != RD_OK) {
+                return err;
+            }
         }
-        err = sqlite_file_error(engine->file.db, rc);
+        merger_wait(engine->merger, 10 * 1000000);
+        if (merger_trouble(engine->merger) != RD_OK) {
+            return merger_trouble(engine->merger);
+        }
     }
-    if (err == RD_OK) {
-        err = sqlite_file_error(engine->file.db, rc);
-    }
-    sqlite3_finalize(stmt);
-    return err;
 }
+
+enum rd_err store_sqlite_merge(struct store *store) {
+    return merge_all(engine_of(store));
+}
+
+/* ---- closing --------------------------------------------------------------------------------------- */
 
 static void sqlite_close(struct store *store) {
     struct store_sqlite *engine = engine_of(store);
-    finalize_all(engine);
-    wal_sync_free(&engine->sync);
-    sqlite_file_close(
-        &engine->file); /* copies the WAL back, syncs the database and removes the WAL */
+    if (engine->merger != NULL) { /* what cannot be merged is safe in the journals */
+        (void)merge_all(engine);
+    }
+    merger_free(&engine->merger);
+    for (int i = 0; i < 2; i++) {
+        struct merge_side *side = &engine->sides[i];
+        journal_close(&side->journal);
+        memtable_free(&side->mem);
+        free(side->live);
+        free(side->leaves);
+    }
+    table_close(&engine->reader);
+    table_close(&engine->writer); /* the last one copies the WAL back and removes it */
+    cache_free(&engine->cache);
+    buf_free(&engine->record);
+    if (engine->lock_fd >= 0) {
+        close(engine->lock_fd);
+    }
+    free(engine->dir);
     store_fini(store);
     free(engine);
 }
 
-static enum rd_err set_up(struct store_sqlite *engine, const struct store_sqlite_conf *conf) {
-    char *cache = sqlite3_mprintf("PRAGMA cache_size=-%llu", conf->cache_bytes / 1024 + 1);
-    if (cache == NULL) {
-        return RD_ENOMEM;
+/* ---- opening --------------------------------------------------------------------------------------- */
+
+static enum rd_err make_sides(struct store_sqlite *engine) {
+    for (int i = 0; i < 2; i++) {
+        struct merge_side *side = &engine->sides[i];
+        side->live = calloc(SLOT_COUNT, sizeof *side->live);
+        side->leaves =
+            calloc((size_t)SLOT_COUNT * STORE_LEAVES_PER_SLOT, sizeof *side->leaves);
+        if (side->live == NULL || side->leaves == NULL || memtable_init(&side->mem) != RD_OK) {
+            return RD_ENOMEM;
+        }
     }
-    enum rd_err err = conf->cache_bytes == 0 ? RD_OK : sqlite_file_run(engine->file.db, cache);
-    sqlite3_free(cache);
+    return RD_OK;
+}
+
+static enum rd_err open_journal(struct store_sqlite *engine, const struct store_sqlite_conf *conf,
+                                unsigned i, char *reason) {
+    const struct journal_conf journal = {
+        .dir = conf->dir,
+        .vfs = conf->vfs,
+        .index = i,
+        .wal_bytes = conf->journal_bytes == 0 ? JOURNAL_BYTES : conf->journal_bytes,
+    };
+    return journal_open(&journal, SQLITE_FILE_SERVE, &engine->sides[i].journal, reason);
+}
+
+static enum rd_err open_files(struct store_sqlite *engine, const struct store_sqlite_conf *conf,
+                              char *reason) {
+    enum rd_err err = sqlite_dir_lock(conf->dir, &engine->lock_fd, reason);
     if (err == RD_OK) {
-        err = prepare_all(engine);
+        err = table_open(conf->dir, conf->vfs, SQLITE_FILE_SERVE, &engine->writer, reason);
     }
     if (err == RD_OK) {
-        err = count_live(engine);
+        err = table_open(conf->dir, conf->vfs, SQLITE_FILE_SHARE, &engine->reader, reason);
     }
-    if (err == RD_OK) { /* the WAL is there: counting has read through it */
-        err = wal_sync_new(engine->file.wal_path, &engine->sync);
+    for (unsigned i = 0; i < 2 && err == RD_OK; i++) {
+        err = open_journal(engine, conf, i, reason);
+    }
+    return err;
+}
+
+/* Brings memtables, counts and leaves to where the last commit left them. `*pending`: the other side is to be merged. */
+static enum rd_err recover(struct store_sqlite *engine, const struct store_sqlite_conf *conf,
+                           bool *pending, char *reason) {
+    struct journal *journals[2] = {&engine->sides[0].journal, &engine->sides[1].journal};
+    struct recovery plan = {0};
+    enum rd_err err = table_merged(&engine->reader, &engine->seq);
+    if (err == RD_OK) {
+        err = recovery_counts(&engine->reader, &engine->store);
+    }
+    if (err == RD_OK) {
+        err = recovery_plan(journals, engine->seq, &plan);
+    }
+    if (plan.dropped > 0) {
+        fprintf(stderr, "store: %llu commits behind a gap in %s are dropped\n",
+                (unsigned long long)plan.dropped, engine->dir);
+    }
+    for (unsigned n = 0; n < 2 && err == RD_OK; n++) {
+        unsigned i = n == 0 ? plan.older : 1 - plan.older;
+        struct merge_side *side = &engine->sides[i];
+        if (plan.reset[i]) {
+            err = journal_remove(&side->journal);
+            err = err == RD_OK ? open_journal(engine, conf, i, reason) : err;
+        }
+        if (err != RD_OK || plan.first[i] > plan.last[i]) {
+            continue;
+        }
+        if (n == 1 && !engine_active(engine)->journal.empty) { /* the older one is frozen */
+            engine->active = i;
+            *pending = true;
+            engine_other(engine)->last_seq = engine->seq;
+            memcpy(engine_other(engine)->live, engine->store.live, sizeof engine->store.live);
+            memcpy(engine_other(engine)->leaves, engine->store.leaves,
+                   (size_t)SLOT_COUNT * STORE_LEAVES_PER_SLOT * sizeof(uint64_t));
+        }
+        engine->active = i;
+        err = recovery_replay(&plan, i, &side->journal, &side->mem, &engine->store);
+        engine->seq = plan.last[i];
+    }
+    return err;
+}
+
+static enum rd_err set_up(struct store_sqlite *engine, const struct store_sqlite_conf *conf,
+                          char *reason) {
+    bool pending = false;
+    cache_init(&engine->cache, conf->cache_bytes);
+    engine->memtable_limit = conf->memtable_bytes == 0 ? MEMTABLE_BYTES : conf->memtable_bytes;
+    engine->journal_limit = engine->memtable_limit * JOURNAL_PER_MEMTABLE;
+    engine->dir = strdup(conf->dir);
+    enum rd_err err = engine->dir == NULL ? RD_ENOMEM : make_sides(engine);
+    if (err == RD_OK) {
+        err = recover(engine, conf, &pending, reason);
     }
     if (err == RD_OK) {
         engine->fsync = conf->fsync;
-        err = set_synchronous(engine, conf->fsync);
-        wal_sync_enable(engine->sync, conf->fsync == STORE_FSYNC_EVERYSEC);
+        err = journal_set_full(&engine_active(engine)->journal,
+                               conf->fsync == STORE_FSYNC_ALWAYS);
     }
-    return err;
+    if (err == RD_OK) {
+        err = merger_new(&engine->writer, engine->memtable_limit, &engine->merger);
+    }
+    if (err != RD_OK) {
+        return err;
+    }
+    for (int i = 0; i < 2; i++) {
+        wal_sync_enable(engine->sides[i].journal.sync, conf->fsync == STORE_FSYNC_EVERYSEC);
+    }
+    if (pending) {
+        struct merge_side *side = engine_other(engine);
+        engine->frozen_journal_bytes = side->journal.wal_bytes;
+        engine->frozen_memory = memtable_memory(&side->mem);
+        engine->frozen_rows = side->mem.count;
+        engine->frozen = true;
+        merger_begin(engine->merger, side);
+    }
+    return RD_OK;
 }
 
 enum rd_err store_sqlite_open(const struct store_sqlite_conf *conf, struct store **out,
@@ -426,11 +432,14 @@ enum rd_err store_sqlite_open(const struct store_sqlite_conf *conf, struct store
         snprintf(reason, STORE_REASON_BYTES, "out of memory");
         return err;
     }
-    engine->file.lock_fd = -1;
-    err = sqlite_file_open(conf->dir, SQLITE_FILE_SERVE, &engine->file, reason);
+    engine->lock_fd = -1;
+    reason[0] = 0;
+    /* SQLite's statistics of its memory cost a lock per allocation. Only the first caller of the process is heard. */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    err = open_files(engine, conf, reason);
     if (err == RD_OK) {
-        err = set_up(engine, conf);
-        if (err != RD_OK) {
+        err = set_up(engine, conf, reason);
+        if (err != RD_OK && reason[0] == 0) {
             snprintf(reason, STORE_REASON_BYTES, "cannot read the store in %s: %s", conf->dir,
                      rd_err_text(err));
         }
@@ -443,24 +452,68 @@ enum rd_err store_sqlite_open(const struct store_sqlite_conf *conf, struct store
     return RD_OK;
 }
 
-static uint64_t sqlite_bytes(const struct store *store) {
-    const struct sqlite_file *file = &((const struct store_sqlite *)store)->file;
-    uint64_t bytes = 0;
-    struct stat st;
-    if (stat(file->db_path, &st) == 0) {
-        bytes += (uint64_t)st.st_size;
+/* ---- the rest -------------------------------------------------------------------------------------- */
+
+static void sqlite_stats(const struct store *store, struct store_stats *out) {
+    static const char *const names[] = {TABLE_FILE,    TABLE_FILE "-wal", "journal0.db",
+                                        "journal0.db-wal", "journal1.db", "journal1.db-wal"};
+    const struct store_sqlite *engine = (const struct store_sqlite *)store;
+    const struct merge_side *active = &engine->sides[engine->active];
+    struct merger_stats merger;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[4096];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/%s", engine->dir, names[i]);
+        if (stat(path, &st) == 0) {
+            out->bytes_on_disk += (uint64_t)st.st_size;
+        }
     }
-    if (stat(file->wal_path, &st) == 0) {
-        bytes += (uint64_t)st.st_size;
+    merger_stats(engine->merger, &merger);
+    out->journal_bytes =
+        active->journal.wal_bytes + (engine->frozen ? engine->frozen_journal_bytes : 0);
+    out->memtable_bytes =
+        memtable_memory(&active->mem) + (engine->frozen ? engine->frozen_memory : 0);
+    out->memtable_rows = active->mem.count + (engine->frozen ? engine->frozen_rows : 0);
+    out->cache_bytes = engine->cache.bytes;
+    out->cache_hits = engine->cache.hits;
+    out->cache_misses = engine->cache.misses;
+    out->merges = merger.merges;
+    out->merge_last_ms = merger.last_ms;
+    out->merge_rows = merger.rows;
+    out->merge_errors = merger.errors;
+    out->fsync_p99_us = engine->fsync == STORE_FSYNC_ALWAYS
+                            ? latency_p99_us(&engine->appends)
+                            : wal_sync_p99_us(active->journal.sync);
+    out->delayed_us = engine->delayed_us;
+}
+
+void store_sqlite_verify(struct store *store) {
+    struct store_sqlite *engine = engine_of(store);
+    const struct merge_side *active = engine_active(engine);
+    memtable_check(&active->mem);
+    if (engine->frozen) {
+        memtable_check(&engine_other(engine)->mem);
+        assert(merger_state(engine->merger) != MERGE_IDLE);
+        assert(engine_other(engine)->last_seq <= engine->seq);
     }
-    return bytes;
+    cache_check(&engine->cache);
+    assert(active->mem.count == 0 || !active->journal.empty); /* 1 */
+    uint64_t live = 0;
+    for (size_t slot = 0; slot < SLOT_COUNT; slot++) {
+        live += store->live[slot];
+    }
+    assert(live == store->stats.live_keys);
+    uint64_t merged = 0;
+    enum rd_err err = table_merged(&engine->reader, &merged); /* 2 */
+    assert(err != RD_OK || (merged <= engine->seq &&
+                            (engine->frozen || active->journal.empty || merged < engine->seq)));
 }
 
 static const struct store_ops sqlite_ops = {
     .get = sqlite_get,
     .commit = sqlite_commit,
-    .scan = sqlite_scan,
-    .scan_due = sqlite_scan_due,
-    .bytes_on_disk = sqlite_bytes,
+    .scan = engine_scan,
+    .scan_due = engine_scan_due,
+    .stats = sqlite_stats,
     .close = sqlite_close,
 };

@@ -1,7 +1,8 @@
-/* The SQLite engine: a folder with one database that the sqlite3 shell can read; see doc/storage.md.
+/* The SQLite engine: two journals, two memtables, an object cache, and one main table into which a thread merges; see
+ * doc/storage.md.
  *
- * Work is done inside the calls, so completions are ready when they return. One transaction per commit. Each row carries
- * a checksum, verified at every read. One process at a time may have a folder open.
+ * Work is done inside the calls, so completions are ready when they return. A commit is one row of a journal. Each row of the
+ * table carries a checksum, verified at every read. One process at a time may have a folder open.
  */
 #ifndef RD_STORE_STORE_SQLITE_H
 #define RD_STORE_STORE_SQLITE_H
@@ -15,10 +16,14 @@
 struct store_sqlite_conf {
     const char *dir;        /* must exist; borrowed during the call */
     enum store_fsync fsync; /* appendfsync */
-    uint64_t cache_bytes;   /* for SQLite's page cache; 0: SQLite's own default */
+    uint64_t cache_bytes;   /* of the object cache, all its memory counted; 0: none */
+    /* For tests and benchmarks; 0: a default. */
+    uint64_t memtable_bytes; /* rows of a memtable before it is merged; 64 MB */
+    uint64_t journal_bytes;  /* preallocated for each journal; 16 MB */
+    const char *vfs;         /* SQLite's file system; borrowed as long as the store is open; NULL: the system's */
 };
 
-/* Opens the store in `conf->dir`, making it if the folder has none. Starts one thread (all signals blocked), so
+/* Opens the store in `conf->dir`, making it if the folder has none. Starts threads (all signals blocked), so
  * a daemon forks before. `reason` gets one sentence on error. Close with store_close. Errors: RD_ENOMEM, RD_EIO, RD_EFULL,
  * RD_ECORRUPT (damaged), RD_EEXIST (another process has it open), RD_ECONF (no such folder, or what is there was not
  * made by this program or by a newer version of it). */
@@ -29,7 +34,15 @@ enum rd_err store_sqlite_open(const struct store_sqlite_conf *conf, struct store
  * disk. Errors: RD_EIO, RD_ENOMEM; the mode is then as before. `store`: made by store_sqlite_open. */
 enum rd_err store_sqlite_set_fsync(struct store *store, enum store_fsync mode);
 
-/* Verifies the store in `dir`, which no process may have open: structure, addresses, checksums. Changes nothing. Writes a
+/* Asserts the numbered invariants of the engine's parts, as far as they show from outside. O(rows in memory). */
+void store_sqlite_verify(struct store *store);
+
+/* Brings all that was committed into the main table and waits for it: for tests and benchmarks. Returns what the merge failed
+ * with, RD_OK if all is merged. */
+enum rd_err store_sqlite_merge(struct store *store);
+
+/* Verifies the store in `dir`, which no process may have open: structure, addresses, checksums, the journals' rows, and counts and leaves
+ * against a recount. Changes nothing. Writes a
  * line per problem and a summary to `report`. Returns the number of problems, 0 for a sound store; one that cannot be
  * opened is one problem. */
 uint64_t store_sqlite_check(const char *dir, FILE *report);

@@ -20,6 +20,9 @@ enum store_space {
 /* The limits of a row; above them is a programmer's error, since clients' sizes were checked before. */
 #define STORE_MAX_KEY_BYTES (512u * 1024 * 1024)
 
+/* How many leaves of Merkle trees each slot has. */
+#define STORE_LEAVES_PER_SLOT 16
+
 /* Room for a sentence that says why something failed. */
 #define STORE_REASON_BYTES 256
 
@@ -83,6 +86,19 @@ struct store_stats {
     uint64_t live_keys; /* all slots together */
     uint64_t bytes_on_disk;
     bool writable; /* false after a failed commit, until one succeeds */
+
+    /* Of the engine; 0 where it has no such thing. */
+    uint64_t journal_bytes;  /* written since they were empty, both together */
+    uint64_t memtable_bytes; /* all memory of both */
+    uint64_t memtable_rows;
+    uint64_t cache_bytes; /* all memory of the object cache */
+    uint64_t cache_hits, cache_misses;
+    uint64_t merges;        /* finished */
+    uint64_t merge_last_ms; /* how long the last one took */
+    uint64_t merge_rows;    /* merged since the start */
+    uint64_t merge_errors;  /* attempts that failed */
+    uint64_t fsync_p99_us;  /* of the last some thousand commits in mode ALWAYS, else of the syncs each second */
+    uint64_t delayed_us;    /* slept by commits, because the merge was behind */
 };
 
 #endif

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "store/latency.h"
+
 struct wal_sync {
     int fd;
     pthread_t thread;
@@ -22,7 +24,16 @@ struct wal_sync {
     bool dirty;
     bool failed;
     bool stop;
+    struct latency latency;
 };
+
+/* Without the mutex; `*us`: how long it took. */
+static bool sync_fails(const struct wal_sync *sync, uint64_t *us) {
+    uint64_t began = latency_now_us();
+    bool failed = fdatasync(sync->fd) != 0;
+    *us = latency_now_us() - began;
+    return failed;
+}
 
 /* Waits a second, or until the end. */
 static void linger(struct wal_sync *sync) {
@@ -47,8 +58,10 @@ static void *run(void *arg) {
         }
         sync->dirty = false;
         pthread_mutex_unlock(&sync->mutex);
-        bool failed = fdatasync(sync->fd) != 0;
+        uint64_t us;
+        bool failed = sync_fails(sync, &us);
         pthread_mutex_lock(&sync->mutex);
+        latency_add(&sync->latency, us);
         sync->failed |= failed;
     }
     pthread_mutex_unlock(&sync->mutex);
@@ -114,8 +127,10 @@ enum rd_err wal_sync_now(struct wal_sync *sync) {
     sync->dirty = false;
     pthread_mutex_unlock(&sync->mutex);
     /* Without a look at `dirty`: the thread may have cleared it and be at it still. */
-    bool failed = fdatasync(sync->fd) != 0;
+    uint64_t us;
+    bool failed = sync_fails(sync, &us);
     pthread_mutex_lock(&sync->mutex);
+    latency_add(&sync->latency, us);
     sync->failed |= failed;
     failed = sync->failed;
     pthread_mutex_unlock(&sync->mutex);
@@ -134,6 +149,13 @@ void wal_sync_recovered(struct wal_sync *sync) {
     sync->failed = false;
     pthread_cond_signal(&sync->wake);
     pthread_mutex_unlock(&sync->mutex);
+}
+
+uint64_t wal_sync_p99_us(struct wal_sync *sync) {
+    pthread_mutex_lock(&sync->mutex);
+    uint64_t us = latency_p99_us(&sync->latency);
+    pthread_mutex_unlock(&sync->mutex);
+    return us;
 }
 
 void wal_sync_free(struct wal_sync **sync) {

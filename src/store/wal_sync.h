@@ -1,12 +1,13 @@
 /* A thread that brings a file to disk about a second after it was written: `appendfsync everysec`.
  *
  * It has a descriptor of its own and calls fdatasync on it; it never touches SQLite. The file may be overwritten and reset
- * meanwhile. All functions but the thread's own are for one thread.
+ * meanwhile. Any thread may call, but for new and free.
  */
 #ifndef RD_STORE_WAL_SYNC_H
 #define RD_STORE_WAL_SYNC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -29,6 +30,9 @@ enum rd_err wal_sync_now(struct wal_sync *sync);
  * says that it is on disk by other means. */
 bool wal_sync_failed(struct wal_sync *sync);
 void wal_sync_recovered(struct wal_sync *sync);
+
+/* How long 99 of 100 of the last syncs took at most, in microseconds; 0 before the first. */
+uint64_t wal_sync_p99_us(struct wal_sync *sync);
 
 /* Stops the thread without another sync, closes, frees and nulls. NULL is fine. */
 void wal_sync_free(struct wal_sync **sync);

@@ -64,7 +64,18 @@ void rig_make_dir(struct rig *rig) {
 }
 
 enum rd_err rig_start(struct rig *rig, char reason[STORE_REASON_BYTES]) {
-    struct store_sqlite_conf conf = {.dir = rig->dir, .fsync = rig->fsync, .cache_bytes = 1 << 20};
+    struct store_sqlite_conf conf = {
+        .dir = rig->dir,
+        .fsync = rig->fsync,
+        .cache_bytes = 1 << 20,
+        .memtable_bytes = rig->memtable_bytes,
+        .journal_bytes = 256 << 10,
+        .vfs = rig->vfs,
+    };
+    if (rig->engine == RIG_SMALL && rig->memtable_bytes == 0) {
+        conf.memtable_bytes = 2000;
+        conf.cache_bytes = 4000;
+    }
     return store_sqlite_open(&conf, &rig->store, reason);
 }
 
@@ -87,6 +98,7 @@ void rig_reopen(struct rig *rig) {
         return;
     }
     char reason[STORE_REASON_BYTES] = "";
+    store_sqlite_verify(rig->store);
     store_close(&rig->store);
     enum rd_err err = rig_start(rig, reason);
     ck_assert_msg(err == RD_OK, "%s", reason);
@@ -186,7 +198,13 @@ struct store_key rig_key(enum store_space space, uint16_t slot, const void *key,
 enum rd_err rig_put_object(struct rig *rig, struct store_key at, const void *value, size_t len,
                            uint64_t due_ms, bool was_live, bool is_live) {
     struct store_put put = {
-        .at = at, .due_ms = due_ms, .was_live = was_live, .is_live = is_live, .new_digest = len};
+        .at = at,
+        .due_ms = due_ms,
+        .was_live = was_live,
+        .is_live = is_live,
+        .old_digest = rig->old_digest,
+        .new_digest = value == NULL ? 0 : rig->new_digest,
+    };
     if (value != NULL && blob_new(value, len, &put.value) != RD_OK) {
         return RD_ENOMEM;
     }

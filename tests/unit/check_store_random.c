@@ -1,4 +1,4 @@
-/* store/store: a random life of each engine, against a sorted list. _i is the seed; its lowest bit is the engine. */
+/* store/store: a random life of each engine, against a sorted list. _i is the seed; modulo the number of engines it is the engine. */
 #include <string.h>
 
 #include "base/prng.h"

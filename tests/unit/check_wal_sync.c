@@ -141,8 +141,9 @@ START_TEST(everysec_syncs_what_was_committed) {
     ck_assert_int_eq(rig_commit(&rig), RD_OK);
     wait_for_calls(2);
     ck_assert_int_eq(rig_commit(&rig), RD_OK); /* of nothing */
-    store_close(&rig.store);
     ck_assert_uint_eq(atomic_load(&calls), 2);
+    store_close(&rig.store); /* the merge syncs the journal first, unless it knows that it is */
+    ck_assert_uint_le(atomic_load(&calls), 3);
 }
 END_TEST
 
@@ -150,8 +151,9 @@ START_TEST(other_modes_leave_it_alone) {
     start(_i == 0 ? STORE_FSYNC_ALWAYS : STORE_FSYNC_NO);
     put("new");
     ck_assert_int_eq(rig_commit(&rig), RD_OK);
-    store_close(&rig.store);
     ck_assert_uint_eq(atomic_load(&calls), 0);
+    store_close(&rig.store); /* before a merge the journal is on disk in any case */
+    ck_assert_uint_eq(atomic_load(&calls), _i == 0 ? 0 : 1);
 }
 END_TEST
 
@@ -162,13 +164,14 @@ START_TEST(changing_to_always_syncs_first) {
     ck_assert_uint_eq(atomic_load(&calls), 1);
     atomic_store(&fails, false);
     expect("old");
-    put("new"); /* this commit brings the database to disk before itself */
+    put("new"); /* this commit has all before it merged */
     ck_assert_int_eq(rig_commit(&rig), RD_OK);
     expect("new");
+    unsigned so_far = atomic_load(&calls);
     ck_assert_int_eq(store_sqlite_set_fsync(rig.store, STORE_FSYNC_ALWAYS), RD_OK);
-    ck_assert_uint_eq(atomic_load(&calls), 2);
+    ck_assert_uint_eq(atomic_load(&calls), so_far + 1);
     ck_assert_int_eq(store_sqlite_set_fsync(rig.store, STORE_FSYNC_ALWAYS), RD_OK);
-    ck_assert_uint_eq(atomic_load(&calls), 2);
+    ck_assert_uint_eq(atomic_load(&calls), so_far + 1);
 }
 END_TEST
 
@@ -186,7 +189,7 @@ START_TEST(without_recovery_no_commit_succeeds) {
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &limit);
     rlim_t before = limit.rlim_cur;
-    limit.rlim_cur = 4096; /* the checkpoint cannot write the database */
+    limit.rlim_cur = 4096; /* the merge cannot write the table */
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     for (int again = 0; again < 2; again++) {
         put("new");
