@@ -118,6 +118,7 @@ static enum rd_err info_persistence(struct server *server, struct buf *out) {
     static const char *const modes[] = {"always", "everysec", "no"};
     struct store_stats stats = {0};
     store_stats(driver_store(server->driver), &stats);
+    uint64_t asked = stats.cache_hits + stats.cache_misses;
     return buf_printf(
         out,
         "loading:0\r\nasync_loading:0\r\nrdb_bgsave_in_progress:0\r\nrdb_last_bgsave_status:"
@@ -125,10 +126,20 @@ static enum rd_err info_persistence(struct server *server, struct buf *out) {
         "aof_rewrite_in_progress:0\r\naof_last_bgrewrite_status:ok\r\naof_last_write_status:%s\r\n"
         "appendfsync:%s\r\nstore_bytes:%llu\r\nstore_gets:%llu\r\nstore_puts:%llu\r\nstore_commits:"
         "%llu\r\n"
-        "store_commit_errors:%llu\r\nstore_corrupt_rows:%llu\r\n",
+        "store_commit_errors:%llu\r\nstore_corrupt_rows:%llu\r\n"
+        "store_journal_bytes:%llu\r\nstore_memtable_bytes:%llu\r\nstore_memtable_rows:%llu\r\n"
+        "store_cache_bytes:%llu\r\nstore_cache_hits:%llu\r\nstore_cache_misses:%llu\r\n"
+        "store_cache_hit_ratio:%.3f\r\nstore_merges:%llu\r\nstore_merge_last_ms:%llu\r\n"
+        "store_merge_rows:%llu\r\nstore_merge_errors:%llu\r\nstore_fsync_p99_us:%llu\r\n"
+        "store_delayed_us:%llu\r\n",
         stats.writable ? "ok" : "err", modes[server->config->appendfsync], ULL(stats.bytes_on_disk),
         ULL(stats.gets), ULL(stats.puts), ULL(stats.commits), ULL(stats.commit_errors),
-        ULL(stats.corrupt_rows));
+        ULL(stats.corrupt_rows), ULL(stats.journal_bytes), ULL(stats.memtable_bytes),
+        ULL(stats.memtable_rows), ULL(stats.cache_bytes), ULL(stats.cache_hits),
+        ULL(stats.cache_misses),
+        asked == 0 ? 0.0 : (double)stats.cache_hits / (double)asked, ULL(stats.merges),
+        ULL(stats.merge_last_ms), ULL(stats.merge_rows), ULL(stats.merge_errors),
+        ULL(stats.fsync_p99_us), ULL(stats.delayed_us));
 }
 
 /* The change per second over the samples that are kept. */
