@@ -284,7 +284,7 @@ START_TEST(a_damaged_store_is_noticed) {
     /* One byte in a value. */
     int status =
         proc_run(&output,
-                 "cd %s/data && f=$(ls -S | head -n 1) && "
+                 "cd %s/data && f=data.db && "
                  "python3 -c \"import sys; p = sys.argv[1]; b = bytearray(open(p, 'rb').read()); "
                  "at = b.index(b'0' * 150) + 75; b[at] ^= 1; open(p, 'wb').write(b)\" \"$f\"",
                  c->nodes[0].dir);

@@ -136,9 +136,8 @@ static enum rd_err info_persistence(struct server *server, struct buf *out) {
         ULL(stats.gets), ULL(stats.puts), ULL(stats.commits), ULL(stats.commit_errors),
         ULL(stats.corrupt_rows), ULL(stats.journal_bytes), ULL(stats.memtable_bytes),
         ULL(stats.memtable_rows), ULL(stats.cache_bytes), ULL(stats.cache_hits),
-        ULL(stats.cache_misses),
-        asked == 0 ? 0.0 : (double)stats.cache_hits / (double)asked, ULL(stats.merges),
-        ULL(stats.merge_last_ms), ULL(stats.merge_rows), ULL(stats.merge_errors),
+        ULL(stats.cache_misses), asked == 0 ? 0.0 : (double)stats.cache_hits / (double)asked,
+        ULL(stats.merges), ULL(stats.merge_last_ms), ULL(stats.merge_rows), ULL(stats.merge_errors),
         ULL(stats.fsync_p99_us), ULL(stats.delayed_us));
 }
 

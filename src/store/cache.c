@@ -120,8 +120,7 @@ static bool grow(struct cache *cache) {
 }
 
 struct blob *cache_get(struct cache *cache, const struct store_key *at) {
-    struct cache_entry *entry =
-        cache->count == 0 ? NULL : *find(cache, at, hash_of(cache, at));
+    struct cache_entry *entry = cache->count == 0 ? NULL : *find(cache, at, hash_of(cache, at));
     if (entry == NULL) {
         cache->misses++;
         return NULL;

@@ -16,7 +16,8 @@
 struct cache_entry;
 
 struct cache {
-    struct cache_entry **buckets; /* owned; `cap` of them, a power of two; NULL until the first entry */
+    struct cache_entry *
+        *buckets; /* owned; `cap` of them, a power of two; NULL until the first entry */
     size_t cap;
     size_t count;
     struct cache_entry *hand; /* of the ring of all entries; NULL: empty */

@@ -213,8 +213,7 @@ static enum rd_err prepare(struct journal *journal, const char *sql, sqlite3_stm
 /* Is there a table? Only an inspected journal may have none. */
 static enum rd_err has_table(struct journal *journal, bool *out) {
     sqlite3_stmt *stmt = NULL;
-    enum rd_err err =
-        prepare(journal, "SELECT 1 FROM sqlite_master WHERE name='journal'", &stmt);
+    enum rd_err err = prepare(journal, "SELECT 1 FROM sqlite_master WHERE name='journal'", &stmt);
     if (err == RD_OK) {
         int rc = sqlite3_step(stmt);
         *out = rc == SQLITE_ROW;

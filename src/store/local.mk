@@ -57,3 +57,14 @@ tests_unit_check_wal_sync_SOURCES = tests/unit/check_wal_sync.c \
 	tests/lib/store_rig.c tests/lib/store_rig.h
 tests_unit_check_wal_sync_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
 tests_unit_check_wal_sync_LDFLAGS = -Wl,--wrap=fdatasync
+
+check_PROGRAMS += tests/unit/check_store_crash
+tests_unit_check_store_crash_SOURCES = tests/unit/check_store_crash.c \
+	tests/lib/store_rig.c tests/lib/store_rig.h
+tests_unit_check_store_crash_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+
+check_PROGRAMS += tests/unit/check_store_power
+tests_unit_check_store_power_SOURCES = tests/unit/check_store_power.c \
+	tests/lib/store_rig.c tests/lib/store_rig.h tests/lib/shim_vfs.c tests/lib/shim_vfs.h
+tests_unit_check_store_power_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+tests_unit_check_store_power_LDFLAGS = -Wl,--wrap=fdatasync

@@ -180,7 +180,8 @@ static bool same(const struct mem_row *row, const struct store_key *at) {
 }
 
 static struct mem_row *find(const struct memtable *mem, const struct store_key *at, uint64_t hash) {
-    for (size_t i = hash & (mem->cap - 1); mem->places[i].row != NULL; i = (i + 1) & (mem->cap - 1)) {
+    for (size_t i = hash & (mem->cap - 1); mem->places[i].row != NULL;
+         i = (i + 1) & (mem->cap - 1)) {
         if (mem->places[i].hash == hash && same(mem->places[i].row, at)) {
             return mem->places[i].row;
         }

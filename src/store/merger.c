@@ -39,8 +39,8 @@ struct merger {
     struct merger_stats stats;
     bool stop;
     bool retry;
-    bool cleared;         /* CLEARING: the memtable is, the journal not yet */
-    bool distrust;        /* an I/O error in the table's WAL: only a complete checkpoint proves anything */
+    bool cleared;  /* CLEARING: the memtable is, the journal not yet */
+    bool distrust; /* an I/O error in the table's WAL: only a complete checkpoint proves anything */
     atomic_uint_fast64_t rows_done;
     atomic_uint_fast64_t rows_all;
     atomic_uint_fast64_t since_us;
@@ -122,8 +122,7 @@ static enum rd_err put_all(struct merger *merger, const struct merge_side *side,
         return err;
     }
     err = table_checkpoint(merger->table,
-                           merger->distrust ? SQLITE_CHECKPOINT_RESTART
-                                            : SQLITE_CHECKPOINT_PASSIVE,
+                           merger->distrust ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
                            &complete);
     if (err == RD_OK && merger->distrust && !complete) {
         err = RD_EIO;
@@ -135,7 +134,7 @@ static enum rd_err put_all(struct merger *merger, const struct merge_side *side,
 static enum rd_err merge(struct merger *merger, struct merge_side *side) {
     const struct mem_row **rows = NULL;
     (void)journal_sync(&side->journal); /* invariant 1; a failure is remembered until it is empty */
-    table_rollback(merger->table); /* if the last attempt could not even do that */
+    table_rollback(merger->table);      /* if the last attempt could not even do that */
     enum rd_err err = memtable_sorted(&side->mem, &rows);
     if (err == RD_OK) {
         err = put_all(merger, side, rows);

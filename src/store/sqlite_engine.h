@@ -39,10 +39,12 @@ struct store_sqlite {
     uint64_t delayed_us;
 };
 
+/* The side that takes commits. */
 static inline struct merge_side *engine_active(struct store_sqlite *engine) {
     return &engine->sides[engine->active];
 }
 
+/* The one that is empty, frozen, or being emptied. */
 static inline struct merge_side *engine_other(struct store_sqlite *engine) {
     return &engine->sides[1 - engine->active];
 }
@@ -75,9 +77,9 @@ void engine_settle(struct store_sqlite *engine);
 
 /* Which rows of the journals count, and in what order. */
 struct recovery {
-    uint64_t merged; /* the newest commit in the table */
+    uint64_t merged;            /* the newest commit in the table */
     uint64_t first[2], last[2]; /* of each journal; first > last: none */
-    bool reset[2]; /* its rows do not count: it must be emptied before use */
+    bool reset[2];              /* its rows do not count: it must be emptied before use */
     unsigned older;
     uint64_t dropped; /* commits behind a gap that a power failure left */
 };

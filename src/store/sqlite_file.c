@@ -306,9 +306,8 @@ static enum rd_err set_up(const struct sqlite_file_spec *spec, enum sqlite_file_
     if (err == RD_EEXIST) {
         return say(err, reason, "%s is open in another program", path);
     }
-    return err == RD_OK
-               ? RD_OK
-               : say(err, reason, "cannot prepare %s: %s", path, sqlite3_errmsg(db));
+    return err == RD_OK ? RD_OK
+                        : say(err, reason, "cannot prepare %s: %s", path, sqlite3_errmsg(db));
 }
 
 enum rd_err sqlite_file_open(const struct sqlite_file_spec *spec, enum sqlite_file_use use,

@@ -54,8 +54,7 @@ static bool has_rows(const struct recovery *plan, unsigned i) {
 /* Invariant 3: gives up the rows of journal i, which do not follow `before`. */
 static enum rd_err drop(struct recovery *plan, struct journal *journal, unsigned i) {
     struct replay replay = {.next = plan->first[i]};
-    enum rd_err err =
-        journal_each(journal, plan->first[i], plan->first[i], replay_one, &replay);
+    enum rd_err err = journal_each(journal, plan->first[i], plan->first[i], replay_one, &replay);
     if (err == RD_OK && (replay.flags & RECORD_SYNCED) != 0) {
         err = RD_ECORRUPT;
     }

@@ -182,9 +182,8 @@ static enum rd_err reserve(struct store_sqlite *engine, const struct batch *batc
         bytes += memtable_room(row->at.key_len, row->at.sub_len,
                                row->now.value == NULL ? 0 : row->now.value->len);
     }
-    return batch->count == 0
-               ? RD_OK
-               : memtable_reserve(&engine_active(engine)->mem, batch->count, bytes);
+    return batch->count == 0 ? RD_OK
+                             : memtable_reserve(&engine_active(engine)->mem, batch->count, bytes);
 }
 
 static enum rd_err append(struct store_sqlite *engine, const struct batch *batch) {
@@ -236,7 +235,8 @@ enum rd_err store_sqlite_set_fsync(struct store *store, enum store_fsync mode) {
     engine_settle(engine);
     if (mode == STORE_FSYNC_ALWAYS && engine->fsync != STORE_FSYNC_ALWAYS) {
         err = journal_sync(&engine_active(engine)->journal);
-        if (err == RD_OK && engine->frozen) { /* its journal is the merger's; the sync is anyone's */
+        if (err == RD_OK &&
+            engine->frozen) { /* its journal is the merger's; the sync is anyone's */
             err = wal_sync_now(engine_other(engine)->journal.sync);
         }
     }
@@ -311,8 +311,7 @@ static enum rd_err make_sides(struct store_sqlite *engine) {
     for (int i = 0; i < 2; i++) {
         struct merge_side *side = &engine->sides[i];
         side->live = calloc(SLOT_COUNT, sizeof *side->live);
-        side->leaves =
-            calloc((size_t)SLOT_COUNT * STORE_LEAVES_PER_SLOT, sizeof *side->leaves);
+        side->leaves = calloc((size_t)SLOT_COUNT * STORE_LEAVES_PER_SLOT, sizeof *side->leaves);
         if (side->live == NULL || side->leaves == NULL || memtable_init(&side->mem) != RD_OK) {
             return RD_ENOMEM;
         }
@@ -400,8 +399,7 @@ static enum rd_err set_up(struct store_sqlite *engine, const struct store_sqlite
     }
     if (err == RD_OK) {
         engine->fsync = conf->fsync;
-        err = journal_set_full(&engine_active(engine)->journal,
-                               conf->fsync == STORE_FSYNC_ALWAYS);
+        err = journal_set_full(&engine_active(engine)->journal, conf->fsync == STORE_FSYNC_ALWAYS);
     }
     if (err == RD_OK) {
         err = merger_new(&engine->writer, engine->memtable_limit, &engine->merger);
@@ -455,8 +453,8 @@ enum rd_err store_sqlite_open(const struct store_sqlite_conf *conf, struct store
 /* ---- the rest -------------------------------------------------------------------------------------- */
 
 static void sqlite_stats(const struct store *store, struct store_stats *out) {
-    static const char *const names[] = {TABLE_FILE,    TABLE_FILE "-wal", "journal0.db",
-                                        "journal0.db-wal", "journal1.db", "journal1.db-wal"};
+    static const char *const names[] = {TABLE_FILE,        TABLE_FILE "-wal", "journal0.db",
+                                        "journal0.db-wal", "journal1.db",     "journal1.db-wal"};
     const struct store_sqlite *engine = (const struct store_sqlite *)store;
     const struct merge_side *active = &engine->sides[engine->active];
     struct merger_stats merger;
@@ -481,9 +479,8 @@ static void sqlite_stats(const struct store *store, struct store_stats *out) {
     out->merge_last_ms = merger.last_ms;
     out->merge_rows = merger.rows;
     out->merge_errors = merger.errors;
-    out->fsync_p99_us = engine->fsync == STORE_FSYNC_ALWAYS
-                            ? latency_p99_us(&engine->appends)
-                            : wal_sync_p99_us(active->journal.sync);
+    out->fsync_p99_us = engine->fsync == STORE_FSYNC_ALWAYS ? latency_p99_us(&engine->appends)
+                                                            : wal_sync_p99_us(active->journal.sync);
     out->delayed_us = engine->delayed_us;
 }
 

@@ -20,7 +20,8 @@ struct store_sqlite_conf {
     /* For tests and benchmarks; 0: a default. */
     uint64_t memtable_bytes; /* rows of a memtable before it is merged; 64 MB */
     uint64_t journal_bytes;  /* preallocated for each journal; 16 MB */
-    const char *vfs;         /* SQLite's file system; borrowed as long as the store is open; NULL: the system's */
+    const char
+        *vfs; /* SQLite's file system; borrowed as long as the store is open; NULL: the system's */
 };
 
 /* Opens the store in `conf->dir`, making it if the folder has none. Starts threads (all signals blocked), so

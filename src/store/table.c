@@ -25,11 +25,10 @@ static const char schema[] =
     " checksum INTEGER NOT NULL, value BLOB NOT NULL,"
     " PRIMARY KEY(slot, key, sub)) WITHOUT ROWID;"
     "CREATE INDEX objects_due ON objects(due) WHERE due > 0;" ROWS("hints") ROWS("meta")
-        ROWS("leaves")
-    "CREATE TABLE slots(slot INTEGER PRIMARY KEY, live INTEGER NOT NULL,"
-    " leaves BLOB NOT NULL, checksum INTEGER NOT NULL);"
-    "CREATE TABLE state(name TEXT PRIMARY KEY, value INTEGER NOT NULL,"
-    " checksum INTEGER NOT NULL) WITHOUT ROWID;";
+        ROWS("leaves") "CREATE TABLE slots(slot INTEGER PRIMARY KEY, live INTEGER NOT NULL,"
+                       " leaves BLOB NOT NULL, checksum INTEGER NOT NULL);"
+                       "CREATE TABLE state(name TEXT PRIMARY KEY, value INTEGER NOT NULL,"
+                       " checksum INTEGER NOT NULL) WITHOUT ROWID;";
 
 #define LEAVES_BYTES (STORE_LEAVES_PER_SLOT * 8)
 

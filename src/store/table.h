@@ -26,10 +26,10 @@ struct table_space {
 struct table {
     sqlite3 *db;
     struct table_space of[STORE_SPACES];
-    sqlite3_stmt *due;       /* readers */
-    sqlite3_stmt *put_slot;  /* writers */
+    sqlite3_stmt *due;        /* readers */
+    sqlite3_stmt *put_slot;   /* writers */
     sqlite3_stmt *put_merged; /* writers */
-    int wal_pages;           /* as of the last commit of this connection */
+    int wal_pages;            /* as of the last commit of this connection */
 };
 
 /* What is kept per slot. */

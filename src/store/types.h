@@ -97,8 +97,9 @@ struct store_stats {
     uint64_t merge_last_ms; /* how long the last one took */
     uint64_t merge_rows;    /* merged since the start */
     uint64_t merge_errors;  /* attempts that failed */
-    uint64_t fsync_p99_us;  /* of the last some thousand commits in mode ALWAYS, else of the syncs each second */
-    uint64_t delayed_us;    /* slept by commits, because the merge was behind */
+    uint64_t
+        fsync_p99_us; /* of the last some thousand commits in mode ALWAYS, else of the syncs each second */
+    uint64_t delayed_us; /* slept by commits, because the merge was behind */
 };
 
 #endif

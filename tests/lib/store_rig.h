@@ -19,9 +19,9 @@ enum rig_engine { RIG_MEM = 0, RIG_SQLITE = 1, RIG_SMALL = 2, RIG_ENGINES };
 struct rig {
     enum rig_engine engine;
     enum store_fsync fsync;
-    char dir[64]; /* SQLITE: its own, removed by rig_close */
-    uint64_t memtable_bytes; /* SQLITE: 0: the default, or a small one */
-    const char *vfs;         /* SQLITE */
+    char dir[64];                    /* SQLITE: its own, removed by rig_close */
+    uint64_t memtable_bytes;         /* SQLITE: 0: the default, or a small one */
+    const char *vfs;                 /* SQLITE */
     uint64_t old_digest, new_digest; /* of the objects put; 0, as nothing */
     struct store *store;
 };
