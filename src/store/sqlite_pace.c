@@ -1,4 +1,4 @@
-/* Backpressure: when commits come faster than the merge, each is made to take as long as merging its bytes does; see
+/* What the engine and the merger owe each other: letting go of what is merged, and backpressure: when commits come faster than the merge, each is made to take as long as merging its bytes does; see
  * sqlite_engine.h.
  *
  * The measure is how far the active memtable has filled against how far the merge of the other one is. As long as the merge is ahead
@@ -12,6 +12,13 @@
 #define WORTH_US 300
 #define LONGEST_US 10000
 #define LONGEST_FULL_US 30000 /* when the active memtable is beyond its limit */
+
+void engine_settle(struct store_sqlite *engine) {
+    if (engine->frozen && merger_state(engine->merger) == MERGE_DONE) {
+        engine->frozen = false;
+        merger_let_go(engine->merger);
+    }
+}
 
 static double filled(struct store_sqlite *engine) {
     const struct merge_side *active = engine_active(engine);

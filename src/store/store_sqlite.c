@@ -38,13 +38,6 @@ static struct store_sqlite *engine_of(struct store *store) {
     return (struct store_sqlite *)store;
 }
 
-void engine_settle(struct store_sqlite *engine) {
-    if (engine->frozen && merger_state(engine->merger) == MERGE_DONE) {
-        engine->frozen = false;
-        merger_let_go(engine->merger);
-    }
-}
-
 /* ---- reading --------------------------------------------------------------------------------------- */
 
 static enum rd_err sqlite_get(struct store *store, const struct store_key *at, struct blob **out) {

@@ -1,0 +1,499 @@
+/* bench/store: the store alone, beside a plain preallocated file that is written and synced. What is measured, and how:
+ *
+ *   blind   batches of puts (20-byte keys, 100-byte values) into a store of KEYS keys, against the same bytes written to a preallocated
+ *           file with fdatasync (always), or without
+ *   rmw     each key is read, its object decoded, written to with a version vector, encoded, digested and put
+ *   restart a process with RECORDS records in its journal is killed; how long until the store is open again
+ *   keys    merging sorted rows into tables of three keys
+ *
+ * Rounds alternate between store and file; ratios are printed per round, and their median. Trust ratios, not absolutes.
+ *
+ * usage: store blind|rmw|restart|keys DIR [KEYS [SECONDS [ROUNDS]]]
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <math.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/prng.h"
+#include "replication/context.h"
+#include "replication/object.h"
+#include "replication/slot.h"
+#include "store/latency.h"
+#include "store/store_sqlite.h"
+
+enum { VALUE = 100, KEY = 20, FILE_BYTES = 256 << 20 };
+
+struct bench {
+    const char *dir;
+    uint64_t keys;
+    double seconds;
+    int rounds;
+    struct store *store;
+    struct prng prng;
+    bool zipf;
+    enum rd_err err;     /* of the last answer */
+    struct blob *value;  /* of the last get */
+    uint64_t longest_us; /* of a commit */
+    struct latency commits;
+};
+
+static void die(const char *what) {
+    fprintf(stderr, "bench/store: %s\n", what);
+    exit(1);
+}
+
+static void on_get(void *arg, uint64_t token, enum rd_err err, struct blob *value) {
+    struct bench *bench = arg;
+    (void)token;
+    bench->err = err;
+    bench->value = blob_ref(value);
+}
+
+static void on_commit(void *arg, uint64_t token, enum rd_err err) {
+    struct bench *bench = arg;
+    (void)token;
+    bench->err = err;
+}
+
+static void on_scan(void *arg, uint64_t token, enum rd_err err, const struct store_row *rows,
+                    size_t count, bool end) {
+    (void)arg;
+    (void)token;
+    (void)err;
+    (void)rows;
+    (void)count;
+    (void)end;
+}
+
+static const struct store_handler handler = {on_get, on_commit, on_scan};
+
+static uint64_t next_key(struct bench *bench) {
+    if (!bench->zipf) {
+        return prng_below(&bench->prng, bench->keys);
+    }
+    /* Exponent near 1: the logarithm of the rank is uniform. Ranks are scattered over the keys. */
+    double u = (double)(prng_u64(&bench->prng) >> 11) / 9007199254740992.0;
+    uint64_t rank = (uint64_t)exp(u * log((double)bench->keys));
+    return rank * 0x9e3779b97f4a7c15u % bench->keys;
+}
+
+static struct store_key key_of(uint64_t number, char text[KEY + 1]) {
+    snprintf(text, KEY + 1, "key:%016llx", (unsigned long long)number);
+    return (struct store_key){.space = STORE_OBJECTS,
+                              .slot = slot_of_key(PARTITIONER_CRC16, text, KEY),
+                              .key = text,
+                              .key_len = KEY};
+}
+
+static void open_store(struct bench *bench, enum store_fsync fsync) {
+    char reason[STORE_REASON_BYTES];
+    struct store_sqlite_conf conf = {.dir = bench->dir,
+                                     .fsync = fsync,
+                                     .cache_bytes = 256 << 20,
+                                     .journal_bytes = (uint64_t)192 << 20};
+    if (store_sqlite_open(&conf, &bench->store, reason) != RD_OK) {
+        die(reason);
+    }
+}
+
+static void commit(struct bench *bench) {
+    uint64_t began = latency_now_us();
+    store_commit(bench->store, 1);
+    store_poll(bench->store, &handler, bench, 10);
+    uint64_t us = latency_now_us() - began;
+    latency_add(&bench->commits, us);
+    bench->longest_us = us > bench->longest_us ? us : bench->longest_us;
+    if (bench->err != RD_OK) {
+        die(rd_err_text(bench->err));
+    }
+}
+
+static void put_blind(struct bench *bench, uint64_t number) {
+    char text[KEY + 1];
+    uint8_t value[VALUE];
+    memset(value, (int)number, sizeof value);
+    struct store_put put = {.at = key_of(number, text), .is_live = true, .was_live = true};
+    if (blob_new(value, sizeof value, &put.value) != RD_OK) {
+        die("out of memory");
+    }
+    (void)store_put(bench->store, &put);
+    blob_unref(put.value);
+}
+
+static void load_blind(struct bench *bench) {
+    for (uint64_t i = 0; i < bench->keys; i++) {
+        put_blind(bench, i);
+        if (i % 1000 == 999 || i + 1 == bench->keys) {
+            commit(bench);
+        }
+    }
+}
+
+static uint64_t written_bytes(void) {
+    FILE *file = fopen("/proc/self/io", "r");
+    char line[80];
+    unsigned long long bytes = 0;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "write_bytes: %llu", &bytes) == 1) {
+            break;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return bytes;
+}
+
+struct result {
+    double per_second;
+    double p99_us, longest_us;
+    double amplification;
+};
+
+/* Runs batches for a while; counts rows per second. */
+static struct result run_store(struct bench *bench, unsigned batch,
+                               void (*put)(struct bench *bench, uint64_t number)) {
+    uint64_t began = latency_now_us();
+    uint64_t bytes = written_bytes();
+    uint64_t rows = 0;
+    uint64_t until = began + (uint64_t)(bench->seconds * 1e6);
+    bench->longest_us = 0;
+    bench->commits = (struct latency){0};
+    while (latency_now_us() < until) {
+        for (unsigned i = 0; i < batch; i++) {
+            put(bench, next_key(bench));
+        }
+        commit(bench);
+        rows += batch;
+    }
+    double spent = (double)(latency_now_us() - began) / 1e6;
+    return (struct result){
+        .per_second = (double)rows / spent,
+        .p99_us = (double)latency_p99_us(&bench->commits),
+        .longest_us = (double)bench->longest_us,
+        .amplification = (double)(written_bytes() - bytes) / ((double)rows * (KEY + VALUE)),
+    };
+}
+
+/* The same bytes, and the same generating of keys, into a preallocated file. */
+static double run_file(struct bench *bench, int fd, unsigned batch, bool sync) {
+    static uint8_t bytes[500 * (KEY + VALUE + 16)];
+    uint64_t began = latency_now_us();
+    uint64_t until = began + (uint64_t)(bench->seconds * 1e6);
+    uint64_t rows = 0;
+    off_t at = 0;
+    size_t len = batch * (size_t)(KEY + VALUE + 16);
+    while (latency_now_us() < until) {
+        for (unsigned i = 0; i < batch; i++) {
+            char text[KEY + 1];
+            uint8_t *to = bytes + i * (KEY + VALUE + 16);
+            struct store_key at_key = key_of(next_key(bench), text);
+            memcpy(to, &at_key.slot, sizeof at_key.slot);
+            memcpy(to + 16, text, KEY);
+            memset(to + 16 + KEY, (int)i, VALUE);
+        }
+        if (at + (off_t)len > FILE_BYTES) {
+            at = 0;
+        }
+        if (pwrite(fd, bytes, len, at) != (ssize_t)len || (sync && fdatasync(fd) != 0)) {
+            die("cannot write the file");
+        }
+        at += (off_t)len;
+        rows += batch;
+    }
+    return (double)rows * 1e6 / (double)(latency_now_us() - began);
+}
+
+static int plain_file(struct bench *bench) {
+    static const uint8_t zeros[1 << 20];
+    char path[500];
+    snprintf(path, sizeof path, "%s/plain", bench->dir);
+    int fd = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600);
+    for (int i = 0; i < FILE_BYTES >> 20; i++) {
+        if (fd < 0 || write(fd, zeros, sizeof zeros) != (ssize_t)sizeof zeros) {
+            die("cannot write the file");
+        }
+    }
+    fsync(fd);
+    unlink(path);
+    return fd;
+}
+
+static int by_value(const void *a, const void *b) {
+    double left = *(const double *)a;
+    double right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static double median(double *values, int count) {
+    qsort(values, (size_t)count, sizeof *values, by_value);
+    return values[count / 2];
+}
+
+static const char *const mode_names[] = {"always", "everysec", "no"};
+
+static void bench_blind(struct bench *bench) {
+    static const unsigned batches[] = {1, 50, 500};
+    int fd = plain_file(bench);
+    open_store(bench, STORE_FSYNC_NO);
+    load_blind(bench);
+    for (int mode = 0; mode < 3; mode++) {
+        for (int i = 0; i < 3; i++) {
+            double ratios[20];
+            printf("%-8s batch %3u:", mode_names[mode], batches[i]);
+            if (store_sqlite_set_fsync(bench->store, (enum store_fsync)mode) != RD_OK) {
+                die("cannot change the mode");
+            }
+            for (int round = 0; round < bench->rounds; round++) {
+                struct result store = run_store(bench, batches[i], put_blind);
+                double file = run_file(bench, fd, batches[i], mode == 0);
+                ratios[round] = store.per_second / file;
+                printf("  %.0fk/%.0fk p99 %.1f max %.0f ms x%.1f", store.per_second / 1e3,
+                       file / 1e3, store.p99_us / 1e3, store.longest_us / 1e3, store.amplification);
+                fflush(stdout);
+            }
+            printf("  ratio %.2f\n", median(ratios, bench->rounds));
+        }
+    }
+    close(fd);
+    store_close(&bench->store);
+}
+
+/* Reads, decodes, writes with the object's own context, encodes, digests, puts: what a replica does for a SET. */
+static void put_merged(struct bench *bench, uint64_t number) {
+    char text[KEY + 1];
+    uint8_t bytes[VALUE];
+    struct object object = {0};
+    struct context context = {0};
+    struct buf encoded = {0};
+    struct blob *value;
+    struct store_put put = {.at = key_of(number, text), .is_live = true};
+    memset(bytes, (int)number, sizeof bytes);
+    store_get(bench->store, &put.at, 1);
+    store_poll(bench->store, &handler, bench, 10);
+    if (bench->err == RD_OK) {
+        if (object_decode(bench->value->bytes, bench->value->len, &object) != RD_OK) {
+            die("cannot decode");
+        }
+        put.old_digest = object_digest(&object);
+        put.was_live = true;
+    }
+    blob_unref(bench->value);
+    bench->value = NULL;
+    uint64_t stamp = object_newest_stamp(&object) + 1;
+    struct dot dot = {.actor = {.incarnation = 7, .epoch = 1}, .counter = stamp};
+    if (object_context(&object, &context) != RD_OK || blob_new(bytes, VALUE, &value) != RD_OK ||
+        object_write(&object, &context, &dot, stamp, value, 0) != RD_OK ||
+        object_encode(&object, &encoded) != RD_OK) {
+        die("cannot write an object");
+    }
+    put.new_digest = object_digest(&object);
+    blob_unref(value);
+    if (blob_new(buf_data(&encoded), buf_len(&encoded), &put.value) != RD_OK) {
+        die("out of memory");
+    }
+    (void)store_put(bench->store, &put);
+    blob_unref(put.value);
+    buf_free(&encoded);
+    context_free(&context);
+    object_free(&object);
+}
+
+static void bench_rmw(struct bench *bench) {
+    open_store(bench, STORE_FSYNC_NO);
+    for (uint64_t i = 0; i < bench->keys; i++) {
+        put_merged(bench, i);
+        if (i % 1000 == 999 || i + 1 == bench->keys) {
+            commit(bench);
+        }
+    }
+    for (int mode = 0; mode < 2; mode++) {
+        for (int zipf = 0; zipf < 2; zipf++) {
+            bench->zipf = zipf == 1;
+            (void)store_sqlite_set_fsync(bench->store, (enum store_fsync)mode);
+            for (int round = 0; round < bench->rounds; round++) {
+                struct result result = run_store(bench, 50, put_merged);
+                struct store_stats stats;
+                store_stats(bench->store, &stats);
+                printf("rmw %-8s %-7s batch 50: %.0fk/s p99 %.1f max %.0f ms, written x%.1f, "
+                       "%llu merges, last %llu ms, delayed %.1f s\n",
+                       mode_names[mode], zipf ? "zipfian" : "uniform", result.per_second / 1e3,
+                       result.p99_us / 1e3, result.longest_us / 1e3, result.amplification,
+                       (unsigned long long)stats.merges, (unsigned long long)stats.merge_last_ms,
+                       (double)stats.delayed_us / 1e6);
+            }
+        }
+    }
+    store_close(&bench->store);
+}
+
+static long resident_kb(void) {
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[200];
+    long kb = 0;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "VmRSS: %ld", &kb) == 1) {
+            break;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return kb;
+}
+
+static void bench_restart(struct bench *bench) {
+    char reason[STORE_REASON_BYTES];
+    struct store_sqlite_conf conf = {
+        .dir = bench->dir, .fsync = STORE_FSYNC_NO, .memtable_bytes = (uint64_t)1 << 30};
+    pid_t child = fork();
+    if (child == 0) {
+        if (store_sqlite_open(&conf, &bench->store, reason) != RD_OK) {
+            die(reason);
+        }
+        load_blind(bench);
+        kill(getpid(), SIGKILL);
+    }
+    waitpid(child, NULL, 0);
+    uint64_t began = latency_now_us();
+    conf.memtable_bytes = 0;
+    if (store_sqlite_open(&conf, &bench->store, reason) != RD_OK) {
+        die(reason);
+    }
+    printf("restart with %llu records in the journal: %.2f s, %ld MB resident\n",
+           (unsigned long long)bench->keys, (double)(latency_now_us() - began) / 1e6,
+           resident_kb() / 1024);
+    store_close(&bench->store);
+}
+
+/* ---- keys ------------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name, *create, *put;
+} tables[] = {
+    {"(slot, key, sub)",
+     "CREATE TABLE t(a INTEGER, k BLOB, s BLOB, v BLOB, PRIMARY KEY(a, k, s)) WITHOUT ROWID",
+     "INSERT OR REPLACE INTO t(a, k, s, v) VALUES(?1 >> 50, ?2, x'', ?3)"},
+    {"(id, key, sub)",
+     "CREATE TABLE t(a INTEGER, k BLOB, s BLOB, v BLOB, PRIMARY KEY(a, k, s)) WITHOUT ROWID",
+     "INSERT OR REPLACE INTO t(a, k, s, v) VALUES(?1, ?2, x'', ?3)"},
+    {"id alone", "CREATE TABLE t(a INTEGER PRIMARY KEY, k BLOB, s BLOB, v BLOB)",
+     "INSERT OR REPLACE INTO t(a, k, s, v) VALUES(?1, ?2, x'', ?3)"},
+};
+
+struct id {
+    uint64_t id; /* slot in the top 14 bits, then the key's hash */
+    char key[KEY + 1];
+};
+
+static int id_order(const void *a, const void *b) {
+    const struct id *left = a;
+    const struct id *right = b;
+    return left->id != right->id ? (left->id < right->id ? -1 : 1) : 0;
+}
+
+static int slot_order(const void *a, const void *b) {
+    const struct id *left = a;
+    const struct id *right = b;
+    uint64_t x = left->id >> 50;
+    uint64_t y = right->id >> 50;
+    return x != y ? (x < y ? -1 : 1) : memcmp(left->key, right->key, KEY);
+}
+
+/* Merges sorted rows in transactions of 20000; returns microseconds per row. */
+static double merge_rows(sqlite3 *db, sqlite3_stmt *put, const struct id *rows, size_t count) {
+    static const uint8_t value[VALUE];
+    uint64_t began = latency_now_us();
+    for (size_t i = 0; i < count; i++) {
+        if (i % 20000 == 0) {
+            sqlite3_exec(db, i == 0 ? "BEGIN" : "COMMIT; BEGIN", NULL, NULL, NULL);
+        }
+        sqlite3_bind_int64(put, 1, (sqlite3_int64)(rows[i].id >> 1));
+        sqlite3_bind_blob(put, 2, rows[i].key, KEY, SQLITE_STATIC);
+        sqlite3_bind_blob(put, 3, value, VALUE, SQLITE_STATIC);
+        sqlite3_step(put);
+        sqlite3_reset(put);
+    }
+    sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    return (double)(latency_now_us() - began) / (double)count;
+}
+
+static void bench_keys(struct bench *bench) {
+    size_t count = bench->keys < 400000 ? (size_t)bench->keys : 400000;
+    size_t all = (size_t)bench->keys;
+    struct id *rows = malloc((all > count ? all : count) * sizeof *rows);
+    for (int round = 0; round < bench->rounds; round++) {
+        for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+            char path[500];
+            sqlite3 *db;
+            sqlite3_stmt *put;
+            snprintf(path, sizeof path, "%s/keys%zu-%d.db", bench->dir, t, round);
+            sqlite3_open(path, &db);
+            sqlite3_exec(
+                db,
+                "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                "PRAGMA secure_delete=OFF; PRAGMA wal_autocheckpoint=4000;"
+                "PRAGMA cache_size=-16000;",
+                NULL, NULL, NULL);
+            sqlite3_exec(db, tables[t].create, NULL, NULL, NULL);
+            if (rows == NULL ||
+                sqlite3_prepare_v2(db, tables[t].put, -1, &put, NULL) != SQLITE_OK) {
+                die("cannot make a table");
+            }
+            double us[2];
+            for (int part = 0; part < 2; part++) {
+                size_t n = part == 0 ? all : count;
+                for (size_t i = 0; i < n; i++) {
+                    struct store_key at = key_of(part == 0 ? i : next_key(bench), rows[i].key);
+                    rows[i].id = (uint64_t)at.slot << 50 | hash_xxh64(rows[i].key, KEY, 0) >> 14;
+                }
+                qsort(rows, n, sizeof *rows, t == 0 ? slot_order : id_order);
+                us[part] = merge_rows(db, put, rows, n);
+            }
+            printf("%-18s load %.2f us/row, merge of %zuk rows %.2f us/row\n", tables[t].name,
+                   us[0], count / 1000, us[1]);
+            sqlite3_finalize(put);
+            sqlite3_close(db);
+            unlink(path);
+        }
+    }
+    free(rows);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 3) {
+        fprintf(stderr, "usage: store blind|rmw|restart|keys DIR [KEYS [SECONDS [ROUNDS]]]\n");
+        return 2;
+    }
+    struct bench bench = {
+        .dir = argv[2],
+        .keys = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000000,
+        .seconds = argc > 4 ? strtod(argv[4], NULL) : 3,
+        .rounds = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 3,
+    };
+    if (bench.keys == 0 || bench.rounds < 1 || bench.rounds > 20) {
+        die("KEYS or ROUNDS out of range");
+    }
+    prng_seed(&bench.prng, 1);
+    if (strcmp(argv[1], "blind") == 0) {
+        bench_blind(&bench);
+    } else if (strcmp(argv[1], "rmw") == 0) {
+        bench_rmw(&bench);
+    } else if (strcmp(argv[1], "restart") == 0) {
+        bench_restart(&bench);
+    } else {
+        bench_keys(&bench);
+    }
+    return 0;
+}
