@@ -29,8 +29,8 @@
 #include "replication/context.h"
 #include "replication/object.h"
 #include "replication/slot.h"
-#include "store/latency.h"
 #include "store/store_sqlite.h"
+#include "store/timing.h"
 
 enum { VALUE = 100, KEY = 20, FILE_BYTES = 256 << 20 };
 
@@ -45,7 +45,7 @@ struct bench {
     enum rd_err err;     /* of the last answer */
     struct blob *value;  /* of the last get */
     uint64_t longest_us; /* of a commit */
-    struct latency commits;
+    struct timing commits;
 };
 
 static void die(const char *what) {
@@ -108,11 +108,11 @@ static void open_store(struct bench *bench, enum store_fsync fsync) {
 }
 
 static void commit(struct bench *bench) {
-    uint64_t began = latency_now_us();
+    uint64_t began = timing_now_us();
     store_commit(bench->store, 1);
     store_poll(bench->store, &handler, bench, 10);
-    uint64_t us = latency_now_us() - began;
-    latency_add(&bench->commits, us);
+    uint64_t us = timing_now_us() - began;
+    timing_add(&bench->commits, us);
     bench->longest_us = us > bench->longest_us ? us : bench->longest_us;
     if (bench->err != RD_OK) {
         die(rd_err_text(bench->err));
@@ -164,23 +164,23 @@ struct result {
 /* Runs batches for a while; counts rows per second. */
 static struct result run_store(struct bench *bench, unsigned batch,
                                void (*put)(struct bench *bench, uint64_t number)) {
-    uint64_t began = latency_now_us();
+    uint64_t began = timing_now_us();
     uint64_t bytes = written_bytes();
     uint64_t rows = 0;
     uint64_t until = began + (uint64_t)(bench->seconds * 1e6);
     bench->longest_us = 0;
-    bench->commits = (struct latency){0};
-    while (latency_now_us() < until) {
+    bench->commits = (struct timing){0};
+    while (timing_now_us() < until) {
         for (unsigned i = 0; i < batch; i++) {
             put(bench, next_key(bench));
         }
         commit(bench);
         rows += batch;
     }
-    double spent = (double)(latency_now_us() - began) / 1e6;
+    double spent = (double)(timing_now_us() - began) / 1e6;
     return (struct result){
         .per_second = (double)rows / spent,
-        .p99_us = (double)latency_p99_us(&bench->commits),
+        .p99_us = (double)timing_p99_us(&bench->commits),
         .longest_us = (double)bench->longest_us,
         .amplification = (double)(written_bytes() - bytes) / ((double)rows * (KEY + VALUE)),
     };
@@ -189,12 +189,12 @@ static struct result run_store(struct bench *bench, unsigned batch,
 /* The same bytes, and the same generating of keys, into a preallocated file. */
 static double run_file(struct bench *bench, int fd, unsigned batch, bool sync) {
     static uint8_t bytes[500 * (KEY + VALUE + 16)];
-    uint64_t began = latency_now_us();
+    uint64_t began = timing_now_us();
     uint64_t until = began + (uint64_t)(bench->seconds * 1e6);
     uint64_t rows = 0;
     off_t at = 0;
     size_t len = batch * (size_t)(KEY + VALUE + 16);
-    while (latency_now_us() < until) {
+    while (timing_now_us() < until) {
         for (unsigned i = 0; i < batch; i++) {
             char text[KEY + 1];
             uint8_t *to = bytes + i * (KEY + VALUE + 16);
@@ -212,7 +212,7 @@ static double run_file(struct bench *bench, int fd, unsigned batch, bool sync) {
         at += (off_t)len;
         rows += batch;
     }
-    return (double)rows * 1e6 / (double)(latency_now_us() - began);
+    return (double)rows * 1e6 / (double)(timing_now_us() - began);
 }
 
 static int plain_file(struct bench *bench) {
@@ -366,13 +366,13 @@ static void bench_restart(struct bench *bench) {
         kill(getpid(), SIGKILL);
     }
     waitpid(child, NULL, 0);
-    uint64_t began = latency_now_us();
+    uint64_t began = timing_now_us();
     conf.memtable_bytes = 0;
     if (store_sqlite_open(&conf, &bench->store, reason) != RD_OK) {
         die(reason);
     }
     printf("restart with %llu records in the journal: %.2f s, %ld MB resident\n",
-           (unsigned long long)bench->keys, (double)(latency_now_us() - began) / 1e6,
+           (unsigned long long)bench->keys, (double)(timing_now_us() - began) / 1e6,
            resident_kb() / 1024);
     store_close(&bench->store);
 }
@@ -414,7 +414,7 @@ static int slot_order(const void *a, const void *b) {
 /* Merges sorted rows in transactions of 20000; returns microseconds per row. */
 static double merge_rows(sqlite3 *db, sqlite3_stmt *put, const struct id *rows, size_t count) {
     static const uint8_t value[VALUE];
-    uint64_t began = latency_now_us();
+    uint64_t began = timing_now_us();
     for (size_t i = 0; i < count; i++) {
         if (i % 20000 == 0) {
             sqlite3_exec(db, i == 0 ? "BEGIN" : "COMMIT; BEGIN", NULL, NULL, NULL);
@@ -426,7 +426,7 @@ static double merge_rows(sqlite3 *db, sqlite3_stmt *put, const struct id *rows, 
         sqlite3_reset(put);
     }
     sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
-    return (double)(latency_now_us() - began) / (double)count;
+    return (double)(timing_now_us() - began) / (double)count;
 }
 
 static void bench_keys(struct bench *bench) {

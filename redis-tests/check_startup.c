@@ -16,8 +16,10 @@
 #define SERVER "src/redynamo-server"
 
 /* Runs the server with these arguments to its end; its output replaces what is in `out`. */
+/* $d is an empty folder. */
 static int run(struct buf *out, const char *arguments) {
-    return proc_run(out, "'%s' %s", proc_built(SERVER), arguments);
+    return proc_run(out, "d=$(mktemp -d) && { '%s' %s; s=$?; rm -r \"$d\"; exit $s; }",
+                    proc_built(SERVER), arguments);
 }
 
 static size_t line_count(const struct buf *out) {
@@ -50,13 +52,13 @@ static const struct {
     {"--read-quorum 0", 1, "redynamo-server: *read-quorum*"},
     {"--partitions 1000", 1, "redynamo-server: *partitions*power of two*"},
     {"--dir /nonexistent --port 0", 1, "redynamo-server: *dir*/nonexistent*No such file*"},
-    {"--logfile /nonexistent/log --dir /tmp", 1, "redynamo-server: */nonexistent/log*"},
+    {"--logfile /nonexistent/log --dir $d", 1, "redynamo-server: */nonexistent/log*"},
     {"--tls-port 6380", 1, "redynamo-server: *tls-port*"},
     {"--replicaof 127.0.0.1 6379", 1, "redynamo-server: *replicaof*"},
     {"--maxmemory 100mb", 1, "redynamo-server: *maxmemory*"},
     {"--user alice on", 1, "redynamo-server: *user*"},
     {"--seed nowhere", 1, "redynamo-server: *seed*"},
-    {"--bind 256.0.0.1 --dir /tmp --port 0", 1, "redynamo-server: *256.0.0.1*"},
+    {"--bind 256.0.0.1 --dir $d --port 0", 1, "redynamo-server: *256.0.0.1*"},
     {"--check-store", 1, "redynamo-server: *--check-store*"},
     {"--check-store /nonexistent", 1, "*/nonexistent*"},
 };

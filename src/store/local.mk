@@ -5,7 +5,7 @@ src_store_libstore_la_SOURCES = \
 	src/store/batch.c src/store/batch.h \
 	src/store/cache.c src/store/cache.h \
 	src/store/journal.c src/store/journal.h \
-	src/store/latency.c src/store/latency.h \
+	src/store/timing.c src/store/timing.h \
 	src/store/memtable.c src/store/memtable.h \
 	src/store/merger.c src/store/merger.h \
 	src/store/page.c src/store/page.h \

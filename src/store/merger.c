@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "store/latency.h"
+#include "store/timing.h"
 
 #define ROWS_PER_TRANSACTION 20000
 #define BYTES_PER_TRANSACTION ((uint64_t)32 << 20)
@@ -169,7 +169,7 @@ static void work(struct merger *merger) {
     } else if (state == MERGE_RUNNING) {
         merger->stats.merges++;
         merger->stats.rows += rows;
-        merger->stats.last_ms = (latency_now_us() - atomic_load(&merger->since_us)) / 1000;
+        merger->stats.last_ms = (timing_now_us() - atomic_load(&merger->since_us)) / 1000;
         atomic_store(&merger->state, MERGE_DONE);
     } else {
         merger->cleared = false;
@@ -277,7 +277,7 @@ void merger_begin(struct merger *merger, struct merge_side *side) {
     merger->side = side;
     atomic_store(&merger->rows_done, 0);
     atomic_store(&merger->rows_all, side->mem.count);
-    atomic_store(&merger->since_us, latency_now_us());
+    atomic_store(&merger->since_us, timing_now_us());
     set_state(merger, MERGE_IDLE, MERGE_RUNNING);
     pthread_mutex_unlock(&merger->mutex);
 }

@@ -58,7 +58,7 @@ enum rd_err merger_trouble(struct merger *merger);
  * `timeout_us`. */
 void merger_wait(struct merger *merger, uint64_t timeout_us);
 
-/* How much of the running merge is done, 0 to 1, and since when it runs (latency_now_us). */
+/* How much of the running merge is done, 0 to 1, and since when it runs (timing_now_us). */
 double merger_progress(struct merger *merger, uint64_t *since_us);
 
 /* Fills `out`. */

@@ -7,10 +7,10 @@
 
 #include "base/buf.h"
 #include "store/cache.h"
-#include "store/latency.h"
 #include "store/merger.h"
 #include "store/store_engine.h"
 #include "store/table.h"
+#include "store/timing.h"
 
 struct store_sqlite {
     struct store store; /* first */
@@ -28,7 +28,7 @@ struct store_sqlite {
     struct buf record;
     uint64_t memtable_limit;
     uint64_t journal_limit;
-    struct latency appends; /* in mode ALWAYS */
+    struct timing appends; /* in mode ALWAYS */
     /* Of the other side while it belongs to the merger. */
     uint64_t frozen_journal_bytes;
     uint64_t frozen_memory;

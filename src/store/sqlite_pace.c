@@ -34,7 +34,7 @@ static void sleep_us(struct store_sqlite *engine, double us) {
 }
 
 void engine_pace(struct store_sqlite *engine, uint64_t bytes) {
-    uint64_t now = latency_now_us();
+    uint64_t now = timing_now_us();
     uint64_t spent = now - engine->last_commit_us;
     engine->last_commit_us = now;
     if (!engine->frozen) {
@@ -62,6 +62,6 @@ void engine_pace(struct store_sqlite *engine, uint64_t bytes) {
     if (engine->debt_us >= WORTH_US) {
         sleep_us(engine, engine->debt_us);
         engine->debt_us = 0;
-        engine->last_commit_us = latency_now_us();
+        engine->last_commit_us = timing_now_us();
     }
 }

@@ -99,11 +99,11 @@ static enum rd_err rotate(struct store_sqlite *engine) {
 /* Waits until the other side is empty, at most so long. An attempt of the merger that fails is tried once more, since the first one may have
  * begun before what was in its way went. */
 static bool await_idle(struct store_sqlite *engine, uint64_t timeout_us) {
-    uint64_t until = latency_now_us() + timeout_us;
+    uint64_t until = timing_now_us() + timeout_us;
     unsigned failures = 0;
     engine_settle(engine);
     while (merger_state(engine->merger) != MERGE_IDLE) {
-        uint64_t now = latency_now_us();
+        uint64_t now = timing_now_us();
         if (now >= until || failures == 2) {
             return false;
         }
@@ -183,11 +183,11 @@ static enum rd_err append(struct store_sqlite *engine, const struct batch *batch
     bool full = engine->fsync == STORE_FSYNC_ALWAYS;
     enum rd_err err = record_encode(batch, full ? RECORD_SYNCED : 0, &engine->record);
     if (err == RD_OK) {
-        uint64_t began = latency_now_us();
+        uint64_t began = timing_now_us();
         err = journal_append(&engine_active(engine)->journal, engine->seq + 1,
                              buf_data(&engine->record), buf_len(&engine->record), full);
         if (full) {
-            latency_add(&engine->appends, latency_now_us() - began);
+            timing_add(&engine->appends, timing_now_us() - began);
         }
     }
     buf_reset(&engine->record, KEEP_RECORD_BYTES);
@@ -472,7 +472,7 @@ static void sqlite_stats(const struct store *store, struct store_stats *out) {
     out->merge_last_ms = merger.last_ms;
     out->merge_rows = merger.rows;
     out->merge_errors = merger.errors;
-    out->fsync_p99_us = engine->fsync == STORE_FSYNC_ALWAYS ? latency_p99_us(&engine->appends)
+    out->fsync_p99_us = engine->fsync == STORE_FSYNC_ALWAYS ? timing_p99_us(&engine->appends)
                                                             : wal_sync_p99_us(active->journal.sync);
     out->delayed_us = engine->delayed_us;
 }

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "store/latency.h"
+#include "store/timing.h"
 
 struct wal_sync {
     int fd;
@@ -24,14 +24,14 @@ struct wal_sync {
     bool dirty;
     bool failed;
     bool stop;
-    struct latency latency;
+    struct timing timing;
 };
 
 /* Without the mutex; `*us`: how long it took. */
 static bool sync_fails(const struct wal_sync *sync, uint64_t *us) {
-    uint64_t began = latency_now_us();
+    uint64_t began = timing_now_us();
     bool failed = fdatasync(sync->fd) != 0;
-    *us = latency_now_us() - began;
+    *us = timing_now_us() - began;
     return failed;
 }
 
@@ -61,7 +61,7 @@ static void *run(void *arg) {
         uint64_t us;
         bool failed = sync_fails(sync, &us);
         pthread_mutex_lock(&sync->mutex);
-        latency_add(&sync->latency, us);
+        timing_add(&sync->timing, us);
         sync->failed |= failed;
     }
     pthread_mutex_unlock(&sync->mutex);
@@ -130,7 +130,7 @@ enum rd_err wal_sync_now(struct wal_sync *sync) {
     uint64_t us;
     bool failed = sync_fails(sync, &us);
     pthread_mutex_lock(&sync->mutex);
-    latency_add(&sync->latency, us);
+    timing_add(&sync->timing, us);
     sync->failed |= failed;
     failed = sync->failed;
     pthread_mutex_unlock(&sync->mutex);
@@ -153,7 +153,7 @@ void wal_sync_recovered(struct wal_sync *sync) {
 
 uint64_t wal_sync_p99_us(struct wal_sync *sync) {
     pthread_mutex_lock(&sync->mutex);
-    uint64_t us = latency_p99_us(&sync->latency);
+    uint64_t us = timing_p99_us(&sync->timing);
     pthread_mutex_unlock(&sync->mutex);
     return us;
 }
