@@ -1,5 +1,6 @@
 /* Stories of single requests: the way of a SET and a GET, siblings, quorums, late answers. */
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/lib/golden.h"
 #include "tests/lib/run.h"
@@ -222,6 +223,100 @@ START_TEST(failed_commit_burns_the_dots) {
 }
 END_TEST
 
+/* n2's disk is slow; its answer to what n1 asked before it died comes to n1's next life, whose
+ * request must not take it for its own. */
+START_TEST(answer_for_an_earlier_life) {
+    struct cluster *c = cluster_start(3);
+    char key[32];
+    cluster_key_at(c, n123, 3, key);
+    cluster_set(c, 1, "a", "va");
+    cluster_set(c, 1, key, "vb");
+    cluster_elapse_ms(c, 10);
+    world_disk_conf(cluster_world(c))->get_min_us = 300000;
+    struct op *broken = cluster_get_later(c, 1, "a");
+    cluster_elapse_ms(c, 50);
+    cluster_crash(c, 1);
+    ck_assert_int_eq(broken->err, RD_ECLOSED);
+    cluster_restart(c, 1);
+    cluster_await_up(c, 1);
+    cluster_expect(c, 1, key, "vb");
+    cluster_stop(&c);
+}
+END_TEST
+
+/* A client replaces the value of a SET that is still under way. The SET's second round, which has
+ * an old sibling to clear away, must not bring the value back. */
+START_TEST(overtaken_by_a_reader) {
+    struct cluster *c = cluster_start(3);
+    char key[32];
+    cluster_key_at(c, n123, 3, key);
+    cluster_lose(c, 2, 1, WIRE_WRITE, 1);
+    cluster_set(c, 2, key, "old");
+    cluster_elapse_ms(c, 10);
+    cluster_record(c, false);
+    cluster_keep(c, 2, 1, WIRE_WRITE_ANSWER, 1);
+    cluster_keep(c, 3, 1, WIRE_WRITE_ANSWER, 1);
+    struct op *set = cluster_set_later(c, 1, key, "set");
+    cluster_elapse_ms(c, 10);
+    struct op *seen = cluster_get(c, 3, key);
+    ck_assert_uint_eq(seen->object.count, 2);
+    cluster_dynset(c, 3, key, "next", seen);
+    cluster_release(c);
+    cluster_expect_outcome(c, set, RD_OK);
+    cluster_elapse_ms(c, 10);
+    expect_trace(c, "overtaken_by_a_reader.trace");
+    cluster_expect_everywhere(c, key, "next");
+    cluster_stop(&c);
+}
+END_TEST
+
+/* n3 alone knows that v was deleted, n2 never heard of v. A SET through n2 that n3 acknowledges
+ * replaces v on n1 too. */
+START_TEST(set_hears_of_a_deletion) {
+    struct cluster *c = cluster_start(3);
+    char key[32];
+    cluster_key_at(c, n123, 3, key);
+    cluster_lose(c, 1, 2, WIRE_WRITE, 1);
+    cluster_set(c, 1, key, "v");
+    cluster_elapse_ms(c, 10);
+    struct op *seen = cluster_get(c, 3, key);
+    cluster_elapse_ms(c, 10);
+    cluster_record(c, false);
+    cluster_lose(c, 3, 1, WIRE_WRITE, 1);
+    cluster_lose(c, 3, 2, WIRE_WRITE, 1);
+    cluster_expect_outcome(c, cluster_dynset_later(c, 3, key, NULL, seen), RD_EUNKNOWN);
+    cluster_keep(c, 1, 2, WIRE_WRITE_ANSWER, 1); /* so that n2 need not hear of v from n1 */
+    cluster_set(c, 2, key, "w");
+    cluster_elapse_ms(c, 10);
+    expect_trace(c, "set_hears_of_a_deletion.trace");
+    cluster_expect_stored(c, 1, key, "{w}");
+    cluster_expect_everywhere(c, key, "w");
+    cluster_stop(&c);
+}
+END_TEST
+
+/* A read of all replicas fails while one row is damaged, and mends it. */
+START_TEST(damaged_row_is_mended) {
+    struct cluster *c = cluster_start(3);
+    char key[32];
+    cluster_key_at(c, n123, 3, key);
+    cluster_set(c, 1, key, "v");
+    cluster_elapse_ms(c, 10);
+    struct store_key at = {.space = STORE_OBJECTS,
+                           .slot = node_slot(world_node(cluster_world(c), 1), key, strlen(key)),
+                           .key = key,
+                           .key_len = strlen(key)};
+    ck_assert(store_mem_corrupt_row(world_disk(cluster_world(c), 1)->store, &at));
+    cluster_expect(c, 1, key, "v");
+    cluster_elapse_ms(c, 10);
+    cluster_await(c, cluster_get_r_later(c, 1, key, 3));
+    cluster_elapse_ms(c, 10);
+    cluster_expect_outcome(c, cluster_get_r_later(c, 2, key, 3), RD_OK);
+    cluster_expect_stored(c, 2, key, "{v}");
+    cluster_stop(&c);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("requests");
     TCase *tcase = tcase_create("requests");
@@ -235,6 +330,10 @@ int main(void) {
     tcase_add_test(tcase, unknown_outcome_late_answer);
     tcase_add_test(tcase, node_down_quorum);
     tcase_add_test(tcase, failed_commit_burns_the_dots);
+    tcase_add_test(tcase, answer_for_an_earlier_life);
+    tcase_add_test(tcase, overtaken_by_a_reader);
+    tcase_add_test(tcase, set_hears_of_a_deletion);
+    tcase_add_test(tcase, damaged_row_is_mended);
     suite_add_tcase(suite, tcase);
     return test_run(suite);
 }
