@@ -163,3 +163,24 @@ tests_unit_check_birth_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
 check_PROGRAMS += tests/unit/check_forwarded
 tests_unit_check_forwarded_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_wire
+tests_unit_check_wire_SOURCES = tests/unit/check_wire.c $(NODE_RIG)
+tests_unit_check_wire_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_wire_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_actors
+tests_unit_check_actors_SOURCES = tests/unit/check_actors.c tests/unit/object_text.c tests/unit/object_text.h
+tests_unit_check_actors_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_member
+tests_unit_check_member_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_member_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_handshake
+tests_unit_check_handshake_SOURCES = tests/unit/check_handshake.c $(NODE_RIG)
+tests_unit_check_handshake_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_peers
+tests_unit_check_peers_SOURCES = tests/unit/check_peers.c $(NODE_RIG)
+tests_unit_check_peers_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
