@@ -184,3 +184,11 @@ tests_unit_check_handshake_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 check_PROGRAMS += tests/unit/check_peers
 tests_unit_check_peers_SOURCES = tests/unit/check_peers.c $(NODE_RIG)
 tests_unit_check_peers_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_op_forward
+tests_unit_check_op_forward_SOURCES = tests/unit/check_op_forward.c $(NODE_RIG)
+tests_unit_check_op_forward_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_node
+tests_unit_check_node_SOURCES = tests/unit/check_node.c $(NODE_RIG)
+tests_unit_check_node_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
