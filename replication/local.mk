@@ -192,3 +192,12 @@ tests_unit_check_op_forward_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 check_PROGRAMS += tests/unit/check_node
 tests_unit_check_node_SOURCES = tests/unit/check_node.c $(NODE_RIG)
 tests_unit_check_node_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_wire
+tests_fuzz_fuzz_wire_LDADD = $(UP_TO_REPLICATION)
+tests_fuzz_fuzz_wire_LDFLAGS = $(FUZZ_LDFLAGS)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_node
+tests_fuzz_fuzz_node_SOURCES = tests/fuzz/fuzz_node.c tests/lib/node_rig.c tests/lib/node_rig.h
+tests_fuzz_fuzz_node_LDADD = $(UP_TO_REPLICATION)
+tests_fuzz_fuzz_node_LDFLAGS = $(FUZZ_LDFLAGS)

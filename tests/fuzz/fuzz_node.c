@@ -1,0 +1,234 @@
+/* Fuzzes replication/node: a node of a born cluster of three, with two proven links, is fed any
+ * frames, clients' requests, ends of its disk's work, and time. It must not crash, must keep its
+ * invariants (the rig checks them after each step), and must answer each request exactly once.
+ *
+ * The input is a list of actions: a byte that chooses, then what the action needs.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/node_rig.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct input {
+    const uint8_t *at, *end;
+};
+
+static uint8_t take(struct input *input) {
+    return input->at < input->end ? *input->at++ : 0;
+}
+
+static struct resp_slice take_bytes(struct input *input, size_t len) {
+    size_t left = (size_t)(input->end - input->at);
+    struct resp_slice bytes = {input->at, len < left ? len : left};
+    input->at += bytes.len;
+    return bytes;
+}
+
+/* Names of requests that can exist, so that answers meet something now and then. */
+static uint64_t take_id(struct input *input) {
+    uint8_t byte = take(input);
+    return (uint64_t)(byte >> 4) << 32 | (byte & 15);
+}
+
+/* An object that decodes: the input chooses actors and counters. */
+static void make_object(struct input *input, struct buf *out) {
+    struct object object = {0};
+    struct blob *value;
+    if (blob_new("v", 1, &value) != RD_OK)
+        abort();
+    for (uint8_t n = take(input) % 4; n > 0; n--) {
+        struct context none = {0};
+        uint8_t byte = take(input);
+        struct dot dot = {{(byte & 1) != 0 ? RIG_OWN_INCARNATION : 1, byte >> 6},
+                          1u + (byte >> 2 & 15)};
+        if (!version_covers(&object.version, &dot) &&
+            object_write(&object, &none, &dot, take(input), value, 0) != RD_OK)
+            abort();
+    }
+    if (object_encode(&object, out) != RD_OK)
+        abort();
+    object_free(&object);
+    blob_unref(value);
+}
+
+/* A frame of a known kind, whose numbers are likely and whose bytes are the input's. */
+static void likely_frame(struct rig *rig, struct input *input, uint64_t link) {
+    struct wire_msg msg = {.kind = (enum wire_kind)(take(input) % WIRE_KINDS)};
+    struct buf object = {0};
+    static const char *const keys[] = {"k", "l", ""};
+    struct resp_slice key = rig_slice(keys[take(input) % 3]);
+    make_object(input, &object);
+    struct resp_slice whole = {buf_data(&object), buf_len(&object)};
+    switch (msg.kind) {
+    case WIRE_READ:
+        msg.read.id = take_id(input);
+        msg.read.key = key;
+        break;
+    case WIRE_READ_ANSWER:
+        msg.read_answer.id = take_id(input);
+        msg.read_answer.err = take(input) % (RD_ERR_COUNT + 1);
+        msg.read_answer.object = whole;
+        break;
+    case WIRE_WRITE:
+        msg.write.id = take_id(input);
+        msg.write.round = take(input) % 4;
+        msg.write.key = key;
+        msg.write.object = whole;
+        break;
+    case WIRE_WRITE_ANSWER:
+        msg.write_answer.id = take_id(input);
+        msg.write_answer.round = take(input) % 4;
+        msg.write_answer.err = take(input) % 2 == 0 ? RD_OK : take(input) % RD_ERR_COUNT;
+        msg.write_answer.uncovered = take(input) % 2;
+        msg.write_answer.object = whole;
+        break;
+    case WIRE_FORWARD:
+        msg.forward.id = take_id(input);
+        msg.forward.flags = take(input) % 8;
+        msg.forward.w = take(input) % 5;
+        msg.forward.key = key;
+        msg.forward.value = take_bytes(input, take(input) % 8);
+        break;
+    case WIRE_FORWARD_ANSWER:
+        msg.forward_answer.id = take_id(input);
+        msg.forward_answer.err = take(input) % (RD_ERR_COUNT + 1);
+        msg.forward_answer.handled = take(input) % 2;
+        break;
+    case WIRE_COUNT_ANSWER:
+        msg.count_answer.id = take_id(input);
+        msg.count_answer.number = take(input);
+        break;
+    case WIRE_ENTRIES:
+        msg.entries.entries = take_bytes(input, take(input));
+        msg.entries.wanted = take_bytes(input, take(input) % 64);
+        break;
+    case WIRE_DIGEST:
+        msg.digest.lines = take_bytes(input, take(input));
+        break;
+    case WIRE_BORN:
+        msg.born.certificate = take_bytes(input, take(input));
+        break;
+    case WIRE_BIRTH_ASK:
+        msg.birth_ask.view = take_bytes(input, take(input) % 128);
+        break;
+    case WIRE_REFUSE:
+        msg.refuse.text = take_bytes(input, take(input));
+        break;
+    default:
+        break;
+    }
+    rig_say_on(rig, link, &msg);
+    buf_free(&object);
+}
+
+/* Any arguments at all. */
+static void any_frame(struct rig *rig, struct input *input, uint64_t link) {
+    struct resp_slice argv[RIG_MAX_ARGS];
+    size_t argc = take(input) % (RIG_MAX_ARGS + 1);
+    for (size_t i = 0; i < argc; i++)
+        argv[i] = take_bytes(input, take(input) % 32);
+    if (argc > 0 && take(input) % 2 == 0)
+        argv[0] = rig_slice(wire_name((enum wire_kind)(take(input) % WIRE_KINDS)));
+    rig_frame(rig, link, argv, argc);
+}
+
+static void client(struct rig *rig, struct input *input) {
+    static const char *const keys[] = {"k", "l", ""};
+    uint8_t byte = take(input);
+    const char *key = keys[take(input) % 3];
+    struct client_request request = {
+        .op = (enum client_op)(byte % 4), .key = key, .key_len = strlen(key)};
+    request.r = request.w = byte >> 2 & 3;
+    request.monotonic = (byte & 16) != 0;
+    request.with_context = (byte & 32) != 0;
+    struct buf token = {0};
+    if ((byte & 64) != 0 && request.with_context) {
+        struct object object;
+        struct buf bytes = {0};
+        make_object(input, &bytes);
+        if (object_decode(buf_data(&bytes), buf_len(&bytes), &object) != RD_OK ||
+            node_seal(rig->node, key, strlen(key), &object, &token) != RD_OK)
+            abort();
+        request.context = (const char *)buf_data(&token);
+        request.context_len = buf_len(&token);
+        object_free(&object);
+        buf_free(&bytes);
+    }
+    if ((byte & 128) == 0 && blob_new("value", 5, &request.value) != RD_OK)
+        abort();
+    rig_ask(rig, request);
+    blob_unref(request.value);
+    buf_free(&token);
+}
+
+static void act(struct rig *rig, struct input *input) {
+    static const enum rd_err errors[] = {RD_OK, RD_OK, RD_OK, RD_EIO, RD_ECORRUPT};
+    uint8_t action = take(input);
+    unsigned peer = 1 + (action >> 7);
+    switch (action % 11) {
+    case 0:
+    case 1:
+    case 2:
+        client(rig, input);
+        break;
+    case 3:
+    case 4:
+    case 5:
+        if (rig->peers[peer] != 0)
+            likely_frame(rig, input, rig->peers[peer]);
+        break;
+    case 6:
+        if (rig->peers[peer] != 0)
+            any_frame(rig, input, rig->peers[peer]);
+        break;
+    case 7:
+        if (rig->get_count > 0)
+            rig_got(rig, errors[take(input) % 5]);
+        break;
+    case 8:
+        if ((action & 64) != 0 && rig->commit_count > 0)
+            rig_committed(rig, errors[take(input) % 4]);
+        else
+            rig_turn_end(rig);
+        break;
+    case 9:
+        rig_elapse(rig, take(input) % 4 * 50);
+        break;
+    default:
+        if (rig->peers[peer] == 0)
+            rig_link(rig, peer, true);
+        else if ((action & 64) != 0)
+            rig_cut(rig, peer);
+    }
+    rig_drop_frames(rig);
+    rig->dial_count = rig->close_count = 0;
+}
+
+static void drop_replies(struct rig *rig) {
+    while (rig->reply_count > 0)
+        client_reply_free(rig_reply(rig, rig->replies[0].tag));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct input input = {data, data + size};
+    struct node_conf conf = rig_conf();
+    struct rig rig = {0};
+    conf.max_requests = 6;
+    conf.conflict_resolution = (enum conflict_resolution)(take(&input) % 2);
+    rig_start_born(&rig, &conf, 2, true);
+    while (input.at < input.end) {
+        act(&rig, &input);
+        drop_replies(&rig);
+    }
+    rig_settle(&rig);
+    rig_elapse(&rig, 1000);
+    rig_settle(&rig);
+    drop_replies(&rig);
+    struct node_stats stats = rig_stats(&rig);
+    if (rig.unanswered != 0 || stats.requests_in_flight != 0 || stats.keys_in_flight != 0)
+        abort();
+    rig_reset(&rig);
+    return 0;
+}
