@@ -201,3 +201,8 @@ EXTRA_PROGRAMS += tests/fuzz/fuzz_node
 tests_fuzz_fuzz_node_SOURCES = tests/fuzz/fuzz_node.c tests/lib/node_rig.c tests/lib/node_rig.h
 tests_fuzz_fuzz_node_LDADD = $(UP_TO_REPLICATION)
 tests_fuzz_fuzz_node_LDFLAGS = $(FUZZ_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_node_oom
+tests_unit_check_node_oom_SOURCES = tests/unit/check_node_oom.c $(NODE_RIG)
+tests_unit_check_node_oom_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_node_oom_LDFLAGS = $(OOM_LDFLAGS)
