@@ -170,6 +170,10 @@ START_TEST(a_home_coordinates_for_its_peers) {
     ck_assert_uint_eq(answer.forward_answer.id, 99);
     ck_assert_uint_eq(answer.forward_answer.err, RD_OK);
     ck_assert_uint_eq(answer.forward_answer.handled, 1);
+    rig_say(&rig, 1, &msg); /* the same once more is not coordinated once more */
+    ck_assert_uint_eq(rig.get_count, 0);
+    ck_assert_uint_eq(rig.frame_count, 0);
+    msg.forward.id++;
     msg.forward.flags = WIRE_FORWARD_DELETE;
     rig_say(&rig, 1, &msg);
     rig_load_all(&rig);
@@ -177,6 +181,7 @@ START_TEST(a_home_coordinates_for_its_peers) {
     rig_commit(&rig, RD_OK);
     answer = rig_take(&rig, 1, WIRE_FORWARD_ANSWER);
     ck_assert_uint_eq(answer.forward_answer.existed, 1);
+    msg.forward.id++;
     rig_say(&rig, 1, &msg);
     rig_cut(&rig, 1); /* the write goes on without it */
     rig_load_all(&rig);
@@ -208,6 +213,7 @@ START_TEST(a_forwarded_context_is_checked_by_the_home) {
     struct wire_msg answer = rig_take(&rig, 1, WIRE_FORWARD_ANSWER);
     ck_assert_uint_eq(answer.forward_answer.err, RD_EBADCONTEXT);
     ck_assert_uint_eq(answer.forward_answer.handled, 0);
+    msg.forward.id++;
     struct buf token = {0};
     struct object none = {0};
     ck_assert_int_eq(node_seal(rig.node, "k", 1, &none, &token), RD_OK);

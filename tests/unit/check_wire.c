@@ -30,8 +30,8 @@ static const struct {
     [WIRE_BIRTH_NO] = {"BIRTH-NO", "nn"},
     [WIRE_BIRTH_RELEASE] = {"BIRTH-RELEASE", "nn"},
     [WIRE_BORN] = {"BORN", "b"},
-    [WIRE_READ] = {"READ", "nb"},
-    [WIRE_READ_ANSWER] = {"READ-ANSWER", "nnb"},
+    [WIRE_READ] = {"READ", "nnb"},
+    [WIRE_READ_ANSWER] = {"READ-ANSWER", "nnnb"},
     [WIRE_WRITE] = {"WRITE", "nnbb"},
     [WIRE_WRITE_ANSWER] = {"WRITE-ANSWER", "nnnnb"},
     [WIRE_FORWARD] = {"FORWARD", "nnnnbbb"},
@@ -151,9 +151,10 @@ START_TEST(frames_can_be_read) {
     struct wire_msg msg = {.kind = WIRE_READ};
     struct blob *frame;
     msg.read.id = 77;
+    msg.read.digest = 5;
     msg.read.key = text("the key");
     ck_assert_int_eq(wire_encode(&msg, &frame), RD_OK);
-    const char *expected = "*3\r\n$4\r\nREAD\r\n$2\r\n77\r\n$7\r\nthe key\r\n";
+    const char *expected = "*4\r\n$4\r\nREAD\r\n$2\r\n77\r\n$1\r\n5\r\n$7\r\nthe key\r\n";
     ck_assert_uint_eq(frame->len, strlen(expected));
     ck_assert_mem_eq(frame->bytes, expected, frame->len);
     blob_unref(frame);
