@@ -14,7 +14,8 @@ static void release(struct request *request) {
 
 /* ---- whom to ask ---------------------------------------------------------------------------------- */
 
-/* Lower is better: self, prompt ones by how fast they are, the others in reach, those out of reach. */
+/* Lower is better: self, prompt ones by how fast they are, the others in reach, those out of
+ * reach. */
 static uint32_t rank(const struct coordinator *co, uint16_t member) {
     if (member == MEMBER_SELF)
         return 0;
@@ -87,7 +88,8 @@ static void ask_enough(struct coordinator *co, struct request *request) {
         ;
 }
 
-/* How long to wait before a spared home is asked too: what the best of them nearly always needs less than. 0: nobody is spared. */
+/* How long to wait before a spared home is asked too: what the best of them nearly always needs
+ * less than. 0: nobody is spared. */
 static uint64_t hedge_delay(const struct coordinator *co, const struct op_read *op) {
     uint64_t timeout = (uint64_t)co->core->conf.request_timeout_ms * 1000;
     uint64_t delay = 0;
@@ -160,7 +162,8 @@ static void reply(struct coordinator *co, struct request *request) {
     coordinator_reply(co, request, out);
 }
 
-/* Sends the merged object to a home that answered with less. With `id` an acknowledgement is wanted. */
+/* Sends the merged object to a home that answered with less. With `id` an acknowledgement is
+ * wanted. */
 static bool repair(struct coordinator *co, struct request *request, struct read_home *home,
                    struct blob *encoded, uint64_t id) {
     co->core->stats.read_repairs++;
@@ -187,12 +190,14 @@ static enum rd_err encode_merged(const struct op_read *op, struct blob **out) {
     return err;
 }
 
-/* True if `home` answered with less than the merged object, or could not because its row is damaged. */
+/* True if `home` answered with less than the merged object, or could not because its row is
+ * damaged. */
 static bool is_behind(const struct op_read *op, const struct read_home *home, uint64_t digest) {
     return home->good ? home->digest != digest : home->damaged && !object_is_empty(&op->merged);
 }
 
-/* Repairs those that are behind. With MONOTONIC those that were counted must acknowledge it; says whether all of them can be expected to. */
+/* Repairs those that are behind. With MONOTONIC those that were counted must acknowledge it;
+ * says whether all of them can be expected to. */
 static bool repair_all(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
     uint64_t digest = object_digest(&op->merged);
@@ -290,7 +295,7 @@ static void count(struct coordinator *co, struct request *request, struct read_h
     }
     if (!op->own_first || !good)
         ask_enough(co, request);
-    if (quorum_verdict(&op->quorum) == QUORUM_LOST)
+    if (!op->own_first && quorum_verdict(&op->quorum) == QUORUM_LOST)
         fail(co, request);
 }
 

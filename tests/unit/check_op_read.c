@@ -147,6 +147,33 @@ START_TEST(a_lost_replica_is_replaced_by_the_next) {
 }
 END_TEST
 
+START_TEST(a_slow_own_copy_loses_no_quorum) {
+    struct node_conf conf = rig_conf();
+    char key[16];
+    conf.n = 5;
+    start(&conf, 4);
+    rig_key(&rig, true, 0, key);
+    uint64_t tag = rig_get(&rig, key, 3);
+    rig_elapse(&rig, 50); /* the hedge comes before the disk */
+    unsigned asked = 0;
+    for (unsigned peer = 1; peer <= 4; peer++)
+        while (rig_waiting(&rig, peer, WIRE_READ) > 0) {
+            struct wire_msg read = rig_take(&rig, peer, WIRE_READ);
+            rig_answer_read(&rig, peer, &read, NULL);
+            asked++;
+        }
+    ck_assert_uint_eq(asked, 1);
+    ck_assert(!rig_replied(&rig, tag));
+    rig_load_all(&rig);
+    for (unsigned peer = 1; peer <= 4; peer++)
+        while (rig_waiting(&rig, peer, WIRE_READ) > 0) {
+            struct wire_msg read = rig_take(&rig, peer, WIRE_READ);
+            rig_answer_read(&rig, peer, &read, NULL);
+        }
+    rig_expect_object(&rig, tag, "|");
+}
+END_TEST
+
 START_TEST(a_failing_disk_is_replaced_by_peers) {
     uint64_t tag = rig_get(&rig, "k", 2);
     rig_got(&rig, RD_EIO);
@@ -177,7 +204,8 @@ START_TEST(late_replicas_are_helped_by_the_rest) {
 }
 END_TEST
 
-/* Plays a read of all three replicas, whose peers take that many ms to answer, the first one less. */
+/* Plays a read of all three replicas, whose peers take that many ms to answer, the first one
+ * less. */
 static void timed_read(uint64_t ms_of_one, uint64_t ms_of_two) {
     uint64_t tag = begin(3, false);
     struct wire_msg one = rig_take(&rig, 1, WIRE_READ), two = rig_take(&rig, 2, WIRE_READ);
@@ -597,6 +625,7 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, unreachable_replicas_are_said_at_once);
     tcase_add_test(tcase, a_failed_replica_is_replaced_by_the_next);
     tcase_add_test(tcase, a_lost_replica_is_replaced_by_the_next);
+    tcase_add_test(tcase, a_slow_own_copy_loses_no_quorum);
     tcase_add_test(tcase, a_failing_disk_is_replaced_by_peers);
     tcase_add_test(tcase, late_replicas_are_helped_by_the_rest);
     tcase_add_test(tcase, a_spared_replica_is_asked_past_its_own_99th_percentile);
