@@ -7,6 +7,7 @@
 
 static void release(struct request *request) {
     object_free(&request->write.seen);
+    object_free(&request->write.over);
     buf_free(&request->write.context);
 }
 
@@ -55,8 +56,9 @@ void op_write_start(struct coordinator *co, struct request *request) {
 
 /* ---- catching up ----------------------------------------------------------------------------- */
 
-/* The client's context names a dot that this copy has not seen: only with the object that carries it can the write
- * replace it and leave lower dots of the same actor alone. Asks the other homes; says whether anybody was asked. */
+/* The client's context names a dot that this copy has not seen: only with the object that
+ * carries it can the write replace it and leave lower dots of the same actor alone. Asks the
+ * other homes; says whether anybody was asked. */
 static bool catch_up(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
     struct wire_msg msg = {.kind = WIRE_READ};
@@ -89,7 +91,8 @@ void op_write_caught_up(struct coordinator *co, struct request *request, uint16_
 
 /* ---- making the new object ------------------------------------------------------------------- */
 
-/* Own dots that come back from outside and are not held mean that this node has forgotten something. */
+/* Own dots that come back from outside and are not held mean that this node has forgotten
+ * something. */
 static void remember(struct coordinator *co, const struct request *request,
                      const struct object *held) {
     struct core *core = co->core;
@@ -97,7 +100,8 @@ static void remember(struct coordinator *co, const struct request *request,
     bool lone = context->has_dot && context->dot.actor.incarnation == core->actors.incarnation &&
                 version_get(&held->version, &context->dot.actor) < context->dot.counter;
     if (!lone && !actors_forgot(&core->actors, &held->version, &context->version) &&
-        !actors_forgot(&core->actors, &held->version, &request->write.seen.version))
+        !actors_forgot(&core->actors, &held->version, &request->write.seen.version) &&
+        !actors_forgot(&core->actors, &held->version, &request->write.over.version))
         return;
     actors_begin(&core->actors, &core->prng);
     core->stats.fresh_incarnations++;
@@ -134,21 +138,21 @@ static enum rd_err apply(struct coordinator *co, struct request *request, struct
     return object_bytes(next) > core->conf.max_object_bytes ? RD_ETOOLARGE : RD_OK;
 }
 
-/* True if `next` knows the value of the first round to be replaced: by a writer who saw it. */
-static bool overtaken(const struct coordinator *co, const struct request *request,
-                      const struct object *next) {
-    const struct op_write *op = &request->write;
-    if (op->round < 2 || request->order.value == NULL ||
-        co->core->conf.conflict_resolution != CONFLICT_SIBLINGS)
+/* True if `object` knows the value that was written to be replaced: by a writer who saw it. */
+static bool is_overtaken(const struct coordinator *co, const struct request *request,
+                         const struct object *object) {
+    const struct dot *dot = &request->write.dot;
+    if (request->order.value == NULL || co->core->conf.conflict_resolution != CONFLICT_SIBLINGS)
         return false;
-    for (uint32_t i = 0; i < next->count; i++)
-        if (dot_compare(&next->siblings[i].dot, &op->dot) == 0)
+    for (uint32_t i = 0; i < object->count; i++)
+        if (dot_compare(&object->siblings[i].dot, dot) == 0)
             return false;
-    return version_covers(&next->version, &op->dot);
+    return version_covers(&object->version, dot);
 }
 
-/* The second round of a plain write whose value has been replaced meanwhile: it must not come back, but what the
- * first round left beside it still goes. */
+/* The second round of a plain write whose value has been replaced meanwhile: it must not come
+ * back, but what the first round left beside it still goes. Nothing that `over` alone holds
+ * does: it is newer. */
 static enum rd_err clear_beside(struct coordinator *co, struct request *request,
                                 struct object *next) {
     struct core *core = co->core;
@@ -172,10 +176,12 @@ static enum rd_err make_next(struct coordinator *co, struct request *request,
     if (err != RD_OK)
         return err;
     err = object_merge(next, &op->seen, NULL);
+    if (err == RD_OK)
+        err = object_merge(next, &op->over, NULL);
     bool blind = is_blind(request) || RD_PLANTED(co->core, CONTEXT_IGNORED);
     if (err == RD_OK && blind)
         err = object_context(next, &all);
-    if (err == RD_OK && overtaken(co, request, next))
+    if (err == RD_OK && op->round > 1 && is_overtaken(co, request, next))
         err = clear_beside(co, request, next);
     else if (err == RD_OK)
         err = apply(co, request, next, blind ? &all : &request->order.context, &dot);
@@ -361,7 +367,8 @@ void op_write_answer(struct coordinator *co, struct request *request,
     op->stored = op->stored || answer->member == MEMBER_SELF;
     if (good && is_blind(request) && op->round == 1 && answer->uncovered > 0 &&
         answer->object != NULL)
-        good = object_merge(&op->seen, answer->object, NULL) == RD_OK;
+        good = object_merge(is_overtaken(co, request, answer->object) ? &op->over : &op->seen,
+                            answer->object, NULL) == RD_OK;
     enum quorum_verdict verdict = quorum_add(&op->quorum, home->number, good);
     if (op->state == WRITE_WRITING)
         go_on(co, request, verdict);

@@ -8,9 +8,10 @@
  *                                  v
  *                              RELOADING --> WRITING round 2 --> reply
  *
- * The coordinator's copy is changed first in memory (keys in flight) and goes to its own disk and to all other homes at the same
- * time; the reply waits for its own disk and W distinct homes in all. A plain SET or DEL takes the local copy for its
- * context; what replicas hold beyond it is covered by the second round, so it replaces everything acknowledged before it.
+ * The coordinator's copy is changed first in memory (keys in flight) and goes to its own disk and
+ * to all other homes at the same time; the reply waits for its own disk and W distinct homes in
+ * all. A plain SET or DEL takes the local copy for its context; what replicas hold beyond it is
+ * covered by the second round, so it replaces everything acknowledged before it.
  */
 #ifndef RD_REPLICATION_OP_WRITE_H
 #define RD_REPLICATION_OP_WRITE_H
@@ -51,7 +52,8 @@ struct op_write {
     bool sent;           /* something left this node: the outcome may be unknown */
     bool existed;
     struct dot dot;     /* issued in the last round, unless the order is a deletion */
-    struct object seen; /* what other replicas hold beyond the local copy */
+    struct object seen; /* what other replicas hold beyond the local copy, beside the write */
+    struct object over; /* what others have in its place: its writers saw it */
     struct buf context; /* the sealed context for the reply */
 };
 

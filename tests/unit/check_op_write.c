@@ -306,6 +306,51 @@ START_TEST(the_second_round_needs_w_again) {
 }
 END_TEST
 
+/* A replica keeps `other` beside the first round, then a writer who saw that round replaces
+ * both, and then the replica reports what it has. The second round must not take the newer value
+ * away. */
+START_TEST(what_has_replaced_the_write_stays) {
+    uint64_t tag = rig_set(&rig, "k", "v");
+    rig_load_all(&rig);
+    struct wire_msg one = rig_take(&rig, 1, WIRE_WRITE), two = rig_take(&rig, 2, WIRE_WRITE);
+    rig_commit(&rig, RD_OK);
+    rig_answer_write(&rig, 1, &one, RD_OK, "A1 B1 Z.1:1 | B1@99=newer");
+    rig_expect(&rig, tag, RD_OK); /* nothing was said to be beside it */
+    rig_ack(&rig, 2, &two);
+}
+END_TEST
+
+/* The same, while another replica still shows what was beside the first round: that goes. */
+START_TEST(what_was_beside_a_replaced_write_goes) {
+    struct node_conf conf = rig_conf();
+    conf.w = 3;
+    restart(&conf);
+    uint64_t tag = rig_set(&rig, "k", "v");
+    rig_load_all(&rig);
+    struct wire_msg one = rig_take(&rig, 1, WIRE_WRITE), two = rig_take(&rig, 2, WIRE_WRITE);
+    rig_answer_write(&rig, 1, &one, RD_OK, "A1 Z.1:1 | Z.1:1@99=v A1@5=other");
+    rig_answer_write(&rig, 2, &two, RD_OK, "B1 Z.1:1 | B1@99=newer");
+    rig_commit(&rig, RD_OK);
+    rig_load_all(&rig);
+    struct object object;
+    one = rig_take(&rig, 1, WIRE_WRITE);
+    ck_assert_int_eq(object_decode(one.write.object.data, one.write.object.len, &object), RD_OK);
+    struct dot newer = dot_of("B1"), other = dot_of("A1");
+    bool kept = !version_covers(&object.version, &newer); /* not known here, so not touched */
+    for (uint32_t i = 0; i < object.count; i++) {
+        kept = kept || dot_compare(&object.siblings[i].dot, &newer) == 0;
+        ck_assert(dot_compare(&object.siblings[i].dot, &other) != 0);
+    }
+    ck_assert(kept);
+    object_free(&object);
+    rig_ack(&rig, 1, &one);
+    two = rig_take(&rig, 2, WIRE_WRITE);
+    rig_ack(&rig, 2, &two);
+    rig_settle(&rig);
+    rig_expect(&rig, tag, RD_OK);
+}
+END_TEST
+
 START_TEST(a_failed_disk_in_the_second_round_fails_it) {
     uint64_t tag = rig_set(&rig, "k", "v");
     rig_load_all(&rig);
@@ -700,6 +745,8 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, merges_all_that_was_reported_in_time);
     tcase_add_test(tcase, a_report_after_the_reply_starts_nothing);
     tcase_add_test(tcase, the_second_round_needs_w_again);
+    tcase_add_test(tcase, what_has_replaced_the_write_stays);
+    tcase_add_test(tcase, what_was_beside_a_replaced_write_goes);
     tcase_add_test(tcase, a_failed_disk_in_the_second_round_fails_it);
     tcase_add_test(tcase, two_writes_in_one_turn_get_two_dots);
     tcase_add_test(tcase, a_failed_commit_fails_all_that_is_stacked);
