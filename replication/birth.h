@@ -58,8 +58,9 @@ struct birth {
     uint64_t row_durable;
 };
 
-/* The settings that a birth fixes, as they are stored with it. */
 #define BIRTH_SETTINGS_BYTES 5
+
+/* Writes the settings that a birth fixes, as they are stored with it, to `out`. */
 void birth_settings(const struct node_conf *conf, uint8_t out[BIRTH_SETTINGS_BYTES]);
 
 /* Starts from the stored row (NULL: none). Borrows the rest for its life. Errors: RD_ECORRUPT,
