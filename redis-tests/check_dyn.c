@@ -281,6 +281,36 @@ START_TEST(limits_bind_writers) {
 }
 END_TEST
 
+/* conflict-resolution last-write-wins: of concurrent writes the newest is kept, and a write with context still wins by causality. */
+START_TEST(last_write_wins) {
+    struct cluster *lww = cluster_start(NODES, "conflict-resolution last-write-wins\n");
+    struct client clients[NODES];
+    char context[CONTEXT_BYTES];
+    for (int i = 0; i < NODES; i++) {
+        client_open(&clients[i], lww->nodes[i].port);
+    }
+    context_of(&clients[0], "key", context);
+    expect(&clients[0], "\"*\"", "DYNSET key a CONTEXT %s", context);
+    expect(&clients[1], "\"*\"", "DYNSET key b CONTEXT %s", context);
+    expect(&clients[2], "\"*\"", "DYNSET key c");
+    for (int i = 0; i < NODES; i++) {
+        expect(&clients[i], "[\"*\", [\"c\"]]", "DYNGET key");
+        expect(&clients[i], "[[\"value\", \"c\", *]]", "DYNSIBLINGS key");
+    }
+    for (int i = 0; i < NODES; i++) {
+        expect(&clients[i], "+OK", "SET key set%d", i);
+        expect(&clients[(i + 1) % NODES], "[[*]]", "DYNSIBLINGS key");
+    }
+    context_of(&clients[0], "key", context);
+    expect(&clients[1], "\"*\"", "DYNDEL key CONTEXT %s", context);
+    expect(&clients[2], "nil", "GET key");
+    for (int i = 0; i < NODES; i++) {
+        client_close(&clients[i]);
+    }
+    cluster_free(&lww);
+}
+END_TEST
+
 /* ---- looking at a key ------------------------------------------------------------------------------ */
 
 START_TEST(arguments) {
@@ -367,5 +397,6 @@ int main(void) {
     tcase_add_test(shared, arguments);
     tcase_add_test(shared, replicas_agree);
     tcase_add_test(own, limits_bind_writers);
+    tcase_add_test(own, last_write_wins);
     return run_tests(suite);
 }

@@ -84,6 +84,36 @@ START_TEST(kill_all_nodes) {
 }
 END_TEST
 
+/* The first write a cluster acknowledges makes it one cluster for good, also if all die right behind it. */
+START_TEST(kill_all_at_birth) {
+    for (size_t round = 0; round < 4; round++) {
+        struct cluster *c = cluster_start(NODES, "");
+        struct client client;
+        client_open(&client, c->nodes[round % NODES].port);
+        expect(&client, "+OK", "SET first value");
+        client_close(&client);
+        for (size_t i = 0; i < NODES; i++) {
+            kill(c->nodes[i].pid, SIGKILL);
+        }
+        for (size_t i = 0; i < NODES; i++) {
+            node_kill(&c->nodes[i]);
+        }
+        for (size_t i = 0; i < NODES; i++) {
+            node_launch(&c->nodes[i]);
+        }
+        cluster_wait(c);
+        for (size_t i = 0; i < NODES; i++) {
+            client_open(&client, c->nodes[i].port);
+            expect(&client, "\"value\"", "GET first");
+            client_close(&client);
+            WAIT_FOR(node_info(&c->nodes[i], "cluster_born") == 1);
+            ck_assert_int_eq(node_info(&c->nodes[i], "members"), NODES);
+        }
+        cluster_free(&c);
+    }
+}
+END_TEST
+
 /* SIGTERM to one after another under load: each exits with 0 and nothing is lost; also of a node alone. */
 START_TEST(rolling_restart) {
     struct cluster *c = cluster_start(NODES, "");
@@ -302,6 +332,7 @@ int main(void) {
     TCase *own = run_group(suite, NULL, NULL);
     tcase_add_loop_test(own, kill_a_node, 0, 2);
     tcase_add_loop_test(own, kill_all_nodes, 0, 3);
+    tcase_add_test(own, kill_all_at_birth);
     tcase_add_test(own, rolling_restart);
     tcase_add_test(own, stop_a_node_alone);
     tcase_add_test(own, too_few_replicas);

@@ -109,6 +109,35 @@ START_TEST(members_go_and_come) {
 }
 END_TEST
 
+/* A node comes back with its data at other ports: it is the same node, and clients are sent there. */
+START_TEST(a_node_moves) {
+    struct cluster *c = cluster_start(3, "");
+    struct node *node = &c->nodes[2];
+    char pattern[256];
+    ask_node(&c->nodes[0], "SET a b", "+OK");
+    node_stop(node);
+    node->port = proc_port();
+    node->bus_port = proc_port();
+    node_configure(node, c, ""); /* the others still have its old address as a seed */
+    node_start(node);
+    cluster_wait(c);
+    snprintf(pattern, sizeof pattern, "\"*127.0.0.1:%d@%d master*\"", node->port, node->bus_port);
+    struct client client;
+    client_open(&client, c->nodes[0].port);
+    WAIT_FOR(show_matches(pattern, ask(&client, "CLUSTER NODES")));
+    ck_assert_int_eq(node_info(&c->nodes[0], "members"), 3);
+    expect(&client, "[*]", "DYNQUORUM W 3 R 3");
+    expect(&client, "+OK", "SET a c");
+    ask_node(node, "GET a", "\"c\"");
+    /* and both ways: the others reach it when it is they who have to dial */
+    client_close(&client);
+    node_stop(&c->nodes[0]);
+    node_start(&c->nodes[0]);
+    cluster_wait(c);
+    cluster_free(&c);
+}
+END_TEST
+
 /* ---- staying apart --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -281,6 +310,7 @@ int main(void) {
     tcase_add_test(own, a_seed_is_missing);
     tcase_add_test(own, the_right_secret);
     tcase_add_test(own, members_go_and_come);
+    tcase_add_test(own, a_node_moves);
     tcase_add_loop_test(own, strangers_refuse_each_other, 0, (int)COUNT(strangers));
     tcase_add_test(own, a_sixth_node_comes_too_late);
     tcase_add_test(own, two_born_clusters_never_merge);

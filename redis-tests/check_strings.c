@@ -163,31 +163,47 @@ START_TEST(keys_and_values_are_bytes) {
 }
 END_TEST
 
-/* 1 MB, and the edge of proto-max-bulk-len. */
-START_TEST(large_values) {
+/* SET through one node, GET through the next, of bytes that depend on `seed`. */
+static void round_trip(struct client clients[NODES], int writer, size_t key_len, size_t size) {
+    char *bytes = malloc(key_len + size);
+    ck_assert_ptr_nonnull(bytes);
+    for (size_t i = 0; i < key_len + size; i++) {
+        bytes[i] = (char)(i * 31 + (i >> 9) + (size_t)writer);
+    }
+    const char *argv[] = {"SET", bytes, bytes + key_len};
+    size_t lengths[] = {3, key_len, size};
+    redisReply *reply = client_call(&clients[writer], 3, argv, lengths);
+    ck_assert(reply != NULL && reply->type == REDIS_REPLY_STATUS);
+    freeReplyObject(reply);
+    argv[0] = "GET";
+    reply = client_call(&clients[(writer + 1) % NODES], 2, argv, lengths);
+    ck_assert(reply != NULL && reply->type == REDIS_REPLY_STRING && reply->len == size);
+    ck_assert(memcmp(reply->str, bytes + key_len, size) == 0);
+    freeReplyObject(reply);
+    argv[0] = "DEL";
+    reply = client_call(&clients[(writer + 2) % NODES], 2, argv, lengths);
+    ck_assert(reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1);
+    freeReplyObject(reply);
+    free(bytes);
+}
+
+/* Values of 1 MB, long keys, and a value as long as proto-max-bulk-len allows. */
+START_TEST(large_keys_and_values) {
     struct client clients[NODES];
-    size_t size = (size_t)1 << 20;
-    char *value = malloc(size);
     open_all(clients);
-    for (size_t i = 0; i < size; i++) {
-        value[i] = (char)(i * 31 + (i >> 9));
-    }
     for (int i = 0; i < NODES; i++) {
-        value[0] = (char)i;
-        const char *argv[] = {"SET", "large", value};
-        size_t lengths[] = {3, 5, size};
-        redisReply *reply = client_call(&clients[i], 3, argv, lengths);
-        ck_assert(reply != NULL && reply->type == REDIS_REPLY_STATUS);
-        freeReplyObject(reply);
-        expect(&clients[i], ":1048576", "STRLEN large");
-        argv[0] = "GET";
-        reply = client_call(&clients[(i + 1) % NODES], 2, argv, lengths);
-        ck_assert(reply != NULL && reply->type == REDIS_REPLY_STRING && reply->len == size);
-        ck_assert(memcmp(reply->str, value, size) == 0);
-        freeReplyObject(reply);
+        round_trip(clients, i, 5, (size_t)1 << 20);
+        round_trip(clients, i, 300000, 10);
+        round_trip(clients, i, (size_t)1 << 20, (size_t)1 << 20);
     }
-    free(value);
+    round_trip(clients, 0, 3, (size_t)16 << 20);
     close_all(clients);
+    struct raw raw;
+    raw_open(&raw, cluster->nodes[0].port);
+    raw_send(&raw, "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$16777217\r\n", 32);
+    raw_expect(&raw, "-ERR Protocol error: invalid bulk length");
+    raw_expect(&raw, "closed");
+    raw_close(&raw);
 }
 END_TEST
 
@@ -236,7 +252,7 @@ int main(void) {
     tcase_add_test(shared, what_one_node_took_all_show);
     tcase_add_test(shared, keys_expire_everywhere);
     tcase_add_test(shared, keys_and_values_are_bytes);
-    tcase_add_test(shared, large_values);
+    tcase_add_test(shared, large_keys_and_values);
     tcase_add_loop_test(shared, pipelining, 0, NODES);
     tcase_add_test(own, dbsize_counts_the_cluster);
     return run_tests(suite);
