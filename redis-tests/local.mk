@@ -34,7 +34,7 @@ redis_tests_check_peers_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_topology
 redis_tests_check_topology_LDADD = $(REDIS_TEST_LIBS)
-EXTRA_DIST += redis-tests/client_redis.py
+EXTRA_DIST += redis-tests/client_redis.py redis-tests/client_node.js
 
 check_PROGRAMS += redis-tests/check_startup
 redis_tests_check_startup_LDADD = $(REDIS_TEST_LIBS)
