@@ -1,4 +1,10 @@
 # Tests of real servers, seen from outside: hiredis, redis-cli, and our own reader of replies.
+#
+# redis-tests/lib: cluster.h starts and kills servers, client.h talks to them, load.h writes and remembers what was
+# acknowledged, proc.h has processes, ports and WAIT_FOR, run.h runs a program's tests. A test waits for states, never for times. Each test
+# program takes its ports so that any number of them can run side by side. By hand, in the folder of the build:
+#
+#   TOP_SRCDIR=.. TOP_BUILDDIR=$PWD redis-tests/check_faults
 
 check_LTLIBRARIES += redis-tests/lib/libredistest.la
 redis_tests_lib_libredistest_la_SOURCES = \
