@@ -185,6 +185,14 @@ check_PROGRAMS += tests/unit/check_peers
 tests_unit_check_peers_SOURCES = tests/unit/check_peers.c $(NODE_RIG)
 tests_unit_check_peers_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
+check_PROGRAMS += tests/unit/check_placement
+tests_unit_check_placement_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_placement_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_coordinator
+tests_unit_check_coordinator_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_coordinator_LDFLAGS = $(OOM_LDFLAGS)
+
 check_PROGRAMS += tests/unit/check_op_forward
 tests_unit_check_op_forward_SOURCES = tests/unit/check_op_forward.c $(NODE_RIG)
 tests_unit_check_op_forward_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
