@@ -12,6 +12,8 @@
 
 #include <utlist.h>
 
+#include "base/hash.h"
+
 struct waiter {
     struct waiter *next;
     enum replica_step step;
@@ -448,11 +450,23 @@ static void fail_waiters(struct replica *replica, struct replica_entry *entry, e
     }
 }
 
+/* Where the key's hash stands if its row is known to be damaged. */
+static uint64_t *lost_place(struct replica *replica, const struct replica_entry *entry,
+                            uint64_t *hash) {
+    *hash = hash_xxh64(entry->key->bytes, entry->key->len, 2);
+    return &replica->lost[*hash % REPLICA_LOST];
+}
+
 /* A damaged row counts as lost: what this node wrote under it may be forgotten, so nothing is
- * continued. */
-static void lost_row(struct replica *replica) {
+ * continued. Once is enough until the row is written anew: if each read of it began a fresh
+ * incarnation, the vectors of all keys that are written meanwhile would grow without end. */
+static void lost_row(struct replica *replica, const struct replica_entry *entry) {
     struct core *core = replica->core;
+    uint64_t hash, *place = lost_place(replica, entry, &hash);
     core->stats.corrupt_rows++;
+    if (*place == hash)
+        return;
+    *place = hash;
     core->stats.fresh_incarnations++;
     actors_begin(&core->actors, &core->prng);
     effects_log(core->effects, LOG_WARNING,
@@ -473,7 +487,7 @@ void replica_got(struct replica *replica, uint64_t token, enum rd_err err, struc
             err = RD_ECORRUPT;
     }
     if (err == RD_ECORRUPT)
-        lost_row(replica);
+        lost_row(replica, entry);
     entry->loaded = true;
     entry->load_err = err;
     if (err != RD_OK && err != RD_ENOTFOUND && err != RD_ECORRUPT) {
@@ -513,6 +527,9 @@ static enum rd_err flush_entry(struct replica *replica, struct replica_entry *en
     effect->store_put.due_ms = object_next_expiry_ms(&entry->held);
     effect->store_put.was_live = entry->stored_live;
     effect->store_put.is_live = entry->held.count > 0;
+    uint64_t hash, *lost = lost_place(replica, entry, &hash);
+    if (*lost == hash)
+        *lost = 0;
     entry->stored_digest = effect->store_put.new_digest;
     entry->stored_live = effect->store_put.is_live;
     if (entry->last_batch == 0)

@@ -1,16 +1,18 @@
 /* The replica: this node's own copies, and the keys in flight (DESIGN section 1).
  *
- * Store reads and writes complete later, so the replica keeps, for each key somebody is busy with, the newest object.
- * Reads and merges go there first; what a turn of the driver changed is flushed as one batch, one row per key, however many
- * operations touched it. Who asked is answered when the batch that holds what the answer rests on is durable.
+ * Store reads and writes complete later, so the replica keeps, for each key somebody is busy with,
+ * the newest object. Reads and merges go there first; what a turn of the driver changed is flushed
+ * as one batch, one row per key, however many operations touched it. Who asked is answered when the
+ * batch that holds what the answer rests on is durable.
  *
  *       (none) --load--> LOADING --store read--> HELD --replace/merge--> HELD, dirty --flush--> HELD, committing
  *                                                 ^                                                  |
  *                                                 +------------------ commit ok ---------------------+
  *       commit failed: every operation stacked on the key fails, the entry is read anew, the dots are burnt.
  *
- * Answers are not calls but data: the node takes them from the queue with replica_next and hands them to
- * whoever asked. An entry lives as long as somebody waits for it or an answer that names it has not been taken.
+ * Answers are not calls but data: the node takes them from the queue with replica_next and hands
+ * them to whoever asked. An entry lives as long as somebody waits for it or an answer that names it
+ * has not been taken.
  */
 #ifndef RD_REPLICATION_REPLICA_H
 #define RD_REPLICATION_REPLICA_H
@@ -52,6 +54,9 @@ struct replica_answer {
     struct replica_entry *entry; /* borrowed until the next replica_next */
 };
 
+/* So many damaged rows are remembered, roughly. */
+#define REPLICA_LOST 1024 /* a power of two */
+
 struct replica {
     struct core *core;                /* borrowed */
     struct replica_entry *entries;    /* hash by key, owned */
@@ -62,6 +67,7 @@ struct replica {
     size_t answer_head, answer_count, answer_cap;
     struct replica_entry *taken; /* of the answer last taken */
     uint64_t next_token;         /* of store reads */
+    uint64_t lost[REPLICA_LOST]; /* hashes of keys whose row is known to be damaged */
     uint64_t entry_count;
 };
 
@@ -71,27 +77,31 @@ void replica_init(struct replica *replica, struct core *core);
 /* Frees all; nobody is answered any more. */
 void replica_free(struct replica *replica);
 
-/* Asks for the newest object of `key`, to be changed with replica_replace in the very step in which the answer is taken. Errors: RD_ENOMEM: no answer will
- * come. */
+/* Asks for the newest object of `key`, to be changed with replica_replace in the very step in
+ * which the answer is taken. Errors: RD_ENOMEM: no answer will come. */
 enum rd_err replica_load(struct replica *replica, struct blob *key, const struct asker *asker);
 
 /* Asks for the durable object of `key`. Error: as replica_load. */
 enum rd_err replica_read(struct replica *replica, struct blob *key, const struct asker *asker);
 
-/* Merges `sent` (taken over, zeroed, also on error) into the copy of `key`. Error: as replica_load. */
+/* Merges `sent` (taken over, zeroed, also on error) into the copy of `key`. Error: as
+ * replica_load. */
 enum rd_err replica_merge(struct replica *replica, struct blob *key, struct object *sent,
                           const struct asker *asker);
 
-/* Makes `next` (taken over, zeroed, also on error), a descendant of the object held, the newest object of a loaded entry. An object equal to
- * what is held is answered without a write once that is durable. Error: as replica_load, and nothing changed. */
+/* Makes `next` (taken over, zeroed, also on error), a descendant of the object held, the newest
+ * object of a loaded entry. An object equal to what is held is answered without a write once
+ * that is durable. Error: as replica_load, and nothing changed. */
 enum rd_err replica_replace(struct replica *replica, struct replica_entry *entry,
                             struct object *next, const struct asker *asker);
 
-/* The newest object of a loaded entry; the empty object if the key was never written. Borrowed until the next change. */
+/* The newest object of a loaded entry; the empty object if the key was never written. Borrowed
+ * until the next change. */
 const struct object *replica_held(const struct replica_entry *entry);
 
 #ifdef RD_PLANTED_BUGS
-/* The object as it was before the writes that are not durable yet. Borrowed until the next change. */
+/* The object as it was before the writes that are not durable yet. Borrowed until the next
+ * change. */
 const struct object *replica_durable(const struct replica_entry *entry);
 #endif
 
@@ -101,7 +111,8 @@ void replica_got(struct replica *replica, uint64_t token, enum rd_err err, struc
 /* True if there is something to flush. */
 bool replica_dirty(const struct replica *replica);
 
-/* Emits the rows of all dirty keys as part of the batch `batch` (numbers grow). Returns how many. */
+/* Emits the rows of all dirty keys as part of the batch `batch` (numbers grow). Returns how
+ * many. */
 size_t replica_flush(struct replica *replica, uint64_t batch);
 
 /* The batch has been committed, or has failed as a whole. */

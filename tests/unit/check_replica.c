@@ -251,6 +251,42 @@ START_TEST(a_corrupt_row_is_not_served_and_ends_the_incarnation) {
 }
 END_TEST
 
+START_TEST(a_damaged_row_ends_one_incarnation_only) {
+    read_key("k", 1);
+    got(NULL, RD_ECORRUPT);
+    expect(REPLICA_READ, 1, RD_ECORRUPT);
+    uint64_t incarnation = core.actors.incarnation;
+    for (int i = 0; i < 5; i++) { /* each reader would add an actor to every key that is written */
+        expect_nothing();
+        read_key("k", 2);
+        got(NULL, RD_ECORRUPT);
+        expect(REPLICA_READ, 2, RD_ECORRUPT);
+    }
+    ck_assert_uint_eq(core.actors.incarnation, incarnation);
+    ck_assert_uint_eq(core.stats.corrupt_rows, 6);
+    expect_nothing();
+    read_key("other", 3); /* another row is another loss */
+    got(NULL, RD_ECORRUPT);
+    expect(REPLICA_READ, 3, RD_ECORRUPT);
+    ck_assert_uint_ne(core.actors.incarnation, incarnation);
+    incarnation = core.actors.incarnation;
+    expect_nothing();
+    load("k", 4); /* written anew, and damaged anew */
+    got(NULL, RD_ECORRUPT);
+    write_value(expect(REPLICA_LOADED, 4, RD_ENOTFOUND), "v", 5);
+    flush(1, NULL);
+    stored(1, RD_OK);
+    expect(REPLICA_STORED, 5, RD_OK);
+    ck_assert_uint_eq(core.actors.incarnation, incarnation);
+    expect_nothing();
+    read_key("k", 6);
+    got(NULL, RD_ECORRUPT);
+    ck_assert_uint_ne(core.actors.incarnation, incarnation);
+    expect(REPLICA_READ, 6, RD_ECORRUPT);
+    expect_nothing();
+}
+END_TEST
+
 START_TEST(a_row_that_does_not_decode_is_corrupt) {
     struct blob *value;
     read_key("k", 1);
@@ -635,6 +671,7 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, absent_keys_are_not_found);
     tcase_add_test(tcase, a_store_error_is_never_read_as_absent);
     tcase_add_test(tcase, a_corrupt_row_is_not_served_and_ends_the_incarnation);
+    tcase_add_test(tcase, a_damaged_row_ends_one_incarnation_only);
     tcase_add_test(tcase, a_row_that_does_not_decode_is_corrupt);
     tcase_add_test(tcase, a_corrupt_row_is_replaced_by_the_first_repair);
     tcase_add_test(tcase, tokens_of_nobody_are_ignored);
