@@ -22,6 +22,7 @@ struct core {
     struct prng prng;
     struct hlc hlc;
     struct actors actors;
+    enum rd_err store_err;   /* of the last commit: while it is an error, no dots are issued */
     struct node_stats stats; /* counters only; states are filled in by node_stats() */
 };
 

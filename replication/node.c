@@ -13,6 +13,8 @@
 #include "base/text.h"
 #include "replication/node_private.h"
 
+#define PROBE_US 1000000 /* between two looks at a store that takes no writes */
+
 /* ---- the identity --------------------------------------------------------------------------------- */
 
 /* The row: id, generation, the last incarnation, the birth key; numbers big-endian. */
@@ -373,6 +375,16 @@ static bool flush_birth(struct node *node, struct open_batch *batch) {
     return ok;
 }
 
+/* While the store takes no writes: true if it is time to find out whether it does again, by a
+ * commit that may be empty. */
+static bool must_probe(struct node *node) {
+    if (node->core.store_err == RD_OK || node->batch_count > 0 ||
+        node->next_probe_us > node->core.now.mono_us)
+        return false;
+    node->next_probe_us = node->core.now.mono_us + PROBE_US;
+    return true;
+}
+
 /* Emits the batch of this turn, if there is anything in it. No write may be stored before the birth
  * that it rests on: without memory for that row the whole batch waits. */
 static void on_turn_end(struct node *node) {
@@ -383,11 +395,26 @@ static void on_turn_end(struct node *node) {
     size_t rows = replica_flush(&node->replica, batch.token);
     if (node->identity.dirty)
         batch.identity = flush_identity(node);
-    if (rows == 0 && !batch.identity && !batch.birth)
+    if (rows == 0 && !batch.identity && !batch.birth && !must_probe(node))
         return;
     node->next_batch = batch.token;
     node->batches[node->batch_count++] = batch;
     effects_push(node->core.effects, EFF_STORE_COMMIT)->store_commit.token = batch.token;
+}
+
+/* Notes whether the store takes writes. While it does not, the node coordinates none: each would
+ * leave a burnt dot, and an actor that never ends, in the vectors of the other replicas. */
+static void note_store(struct node *node, enum rd_err err) {
+    struct core *core = &node->core;
+    if (err != RD_OK && core->store_err == RD_OK) {
+        node->next_probe_us = core->now.mono_us;
+        effects_log(core->effects, LOG_WARNING,
+                    "The store takes no writes (%s): until it does, this node coordinates none",
+                    rd_err_text(err));
+    } else if (err == RD_OK && core->store_err != RD_OK) {
+        effects_log(core->effects, LOG_NOTICE, "The store takes writes again");
+    }
+    core->store_err = err;
 }
 
 static void on_stored(struct node *node, uint64_t token, enum rd_err err) {
@@ -400,6 +427,7 @@ static void on_stored(struct node *node, uint64_t token, enum rd_err err) {
     }
     if (batch.birth)
         birth_stored(&node->birth, batch.birth_row, err == RD_OK);
+    note_store(node, err);
     replica_stored(&node->replica, token, err);
 }
 

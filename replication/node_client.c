@@ -1,5 +1,6 @@
 /* How requests come in: from clients of this node, and forwarded by peers. */
 #include <assert.h>
+#include <stdio.h>
 
 #include "replication/node_private.h"
 #include "replication/slot.h"
@@ -48,8 +49,24 @@ static bool is_home(const struct node *node, uint16_t partition) {
     return false;
 }
 
+/* True if another home of the partition can be reached. */
+static bool has_other_home(const struct node *node, uint16_t partition) {
+    uint16_t homes[PREFLIST_MAX_N];
+    size_t count = placement_homes(&node->placement, partition, homes);
+    for (size_t i = 0; i < count; i++)
+        if (peers_reachable(&node->peers, homes[i]))
+            return true;
+    return false;
+}
+
+#define NO_WRITES "the disk takes no writes (%s); nothing was written"
+
 void node_start_write(struct node *node, struct request *request) {
-    if (is_home(node, request->partition)) {
+    enum rd_err store_err = node->core.store_err;
+    bool home = is_home(node, request->partition);
+    if (home && store_err != RD_OK && !has_other_home(node, request->partition)) {
+        coordinator_fail(&node->co, request, store_err, NO_WRITES, rd_err_text(store_err));
+    } else if (home && store_err == RD_OK) {
         request->kind = REQUEST_WRITE;
         op_write_start(&node->co, request);
     } else {
@@ -158,6 +175,12 @@ void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *
         coordinator_turn_away(&node->co, &from, RD_EREFUSED,
                               "the node it was forwarded to is no replica of the key; nothing was "
                               "written");
+        return;
+    }
+    if (node->core.store_err != RD_OK) {
+        char text[128];
+        snprintf(text, sizeof(text), NO_WRITES, rd_err_text(node->core.store_err));
+        coordinator_turn_away(&node->co, &from, node->core.store_err, text);
         return;
     }
     struct client_request client = {

@@ -47,6 +47,7 @@ struct node {
     uint64_t next_batch;
     struct open_batch batches[MAX_OPEN_BATCHES]; /* oldest first */
     uint32_t batch_count;
+    uint64_t next_probe_us; /* while the store takes no writes: when to see whether it does again */
     uint64_t next_tick_us, next_gossip_us;
     uint64_t layout_hash; /* of what the placement was computed from */
 };
@@ -63,7 +64,8 @@ void node_start_write(struct node *node, struct request *request);
 /* A write that a peer forwarded to this node. */
 void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *msg);
 
-/* A message of a ready link that is none of the handshake's (node_frames.c). The link may be gone afterwards. */
+/* A message of a ready link that is none of the handshake's (node_frames.c). The link may be
+ * gone afterwards. */
 void node_on_message(struct node *node, struct link *link, const struct wire_msg *msg);
 
 /* An answer of the local replica. */

@@ -239,6 +239,92 @@ START_TEST(the_empty_key_is_a_key) {
 }
 END_TEST
 
+/* ---- a disk that takes no writes ------------------------------------------------------------- */
+
+START_TEST(a_full_disk_coordinates_nothing) {
+    struct wire_msg msg;
+    uint64_t tag = rig_set(&rig, "k", "v");
+    rig_load_all(&rig);
+    rig_commit(&rig, RD_EFULL);
+    rig_expect(&rig, tag, RD_EFULL);
+    rig_load_all(&rig);
+    rig_drop_frames(&rig);
+    for (int i = 0; i < 5; i++) { /* each would leave an actor in the vectors of the peers */
+        tag = rig_set(&rig, "k", "v");
+        ck_assert_uint_eq(rig.get_count, 0);
+        unsigned peer = rig_waiting(&rig, 1, WIRE_FORWARD) > 0 ? 1 : 2;
+        msg = rig_take(&rig, peer, WIRE_FORWARD); /* another home can take it */
+        ck_assert_uint_eq(rig.frame_count, 0);
+        struct wire_msg answer = {.kind = WIRE_FORWARD_ANSWER};
+        answer.forward_answer.id = msg.forward.id;
+        answer.forward_answer.handled = 1;
+        rig_say(&rig, peer, &answer);
+        rig_expect(&rig, tag, RD_OK);
+    }
+    msg = (struct wire_msg){.kind = WIRE_FORWARD};
+    msg.forward.id = 9;
+    msg.forward.key = rig_slice("k");
+    rig_say(&rig, 1, &msg);
+    msg = rig_take(&rig, 1, WIRE_FORWARD_ANSWER);
+    ck_assert_uint_eq(msg.forward_answer.err, RD_EFULL);
+    ck_assert_uint_eq(msg.forward_answer.handled, 0);
+    rig_cut(&rig, 1);
+    rig_cut(&rig, 2);
+    tag = rig_set(&rig, "k", "v");
+    expect_error(tag, RD_EFULL, "the disk takes no writes (no space left); nothing was written");
+    tag = rig_get(&rig, "k", 1); /* reads go on */
+    rig_load_all(&rig);
+    rig_expect_object(&rig, tag, "|");
+    ck_assert(rig_logged(&rig, "The store takes no writes (no space left)"));
+}
+END_TEST
+
+START_TEST(a_disk_that_takes_writes_again_is_noticed) {
+    uint64_t tag = rig_set(&rig, "k", "v");
+    rig_load_all(&rig);
+    rig_commit(&rig, RD_EFULL);
+    rig_expect(&rig, tag, RD_EFULL);
+    rig_load_all(&rig);
+    rig_drop_frames(&rig);
+    rig_turn_end(&rig);
+    ck_assert_uint_eq(rig.commit_count, 1); /* an empty one, to see */
+    ck_assert_uint_eq(rig.put_count, 0);
+    rig_turn_end(&rig);
+    ck_assert_uint_eq(rig.commit_count, 1);
+    rig_committed(&rig, RD_EFULL);
+    rig_turn_end(&rig);
+    ck_assert_uint_eq(rig.commit_count, 0); /* not all the time */
+    rig_elapse(&rig, 1000);
+    rig_turn_end(&rig);
+    ck_assert_uint_eq(rig.commit_count, 1);
+    rig_committed(&rig, RD_OK);
+    ck_assert(rig_logged(&rig, "The store takes writes again"));
+    tag = rig_set(&rig, "k", "w");
+    rig_load_all(&rig);
+    struct wire_msg one = rig_take(&rig, 1, WIRE_WRITE);
+    rig_ack(&rig, 1, &one);
+    rig_settle(&rig);
+    rig_expect(&rig, tag, RD_OK);
+    ck_assert_uint_eq(rig.commit_count, 0);
+}
+END_TEST
+
+START_TEST(what_peers_send_is_tried_on_a_full_disk) {
+    uint64_t tag = rig_set(&rig, "k", "v");
+    rig_load_all(&rig);
+    rig_commit(&rig, RD_EIO);
+    rig_expect(&rig, tag, RD_EIO);
+    rig_load_all(&rig);
+    struct wire_msg write = rig_take(&rig, 1, WIRE_WRITE);
+    rig_drop_frames(&rig);
+    rig_say(&rig, 2, &write);
+    rig_load_all(&rig);
+    rig_commit(&rig, RD_OK);
+    ck_assert_uint_eq(rig_take(&rig, 2, WIRE_WRITE_ANSWER).write_answer.err, RD_OK);
+    ck_assert_int_eq(rig.node->core.store_err, RD_OK);
+}
+END_TEST
+
 /* ---- a replica for its peers ----------------------------------------------------------------- */
 
 static struct wire_msg write_of(const char *text, struct buf *bytes) {
@@ -596,6 +682,13 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, names_of_requests_are_not_used_twice);
     tcase_add_test(tcase, deadlines_come_in_order);
     tcase_add_test(tcase, the_empty_key_is_a_key);
+    suite_add_tcase(suite, tcase);
+
+    tcase = tcase_create("a disk that takes no writes");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, a_full_disk_coordinates_nothing);
+    tcase_add_test(tcase, a_disk_that_takes_writes_again_is_noticed);
+    tcase_add_test(tcase, what_peers_send_is_tried_on_a_full_disk);
     suite_add_tcase(suite, tcase);
 
     tcase = tcase_create("replica");
