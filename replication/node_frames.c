@@ -85,18 +85,24 @@ static enum rd_err on_entries(struct node *node, uint16_t member, const struct w
 /* ---- requests ------------------------------------------------------------------------------------- */
 
 static void answer_write(struct node *node, const struct asker *asker, enum rd_err err,
-                         uint32_t uncovered, const struct object *object) {
-    struct buf bytes = {0};
+                         uint32_t uncovered, const struct object *object,
+                         const struct version *met) {
+    struct buf bytes = {0}, vector = {0};
     struct wire_msg msg = {.kind = WIRE_WRITE_ANSWER};
-    if (uncovered > 0 && object != NULL && object_encode(object, &bytes) != RD_OK)
+    if (uncovered > 0 && object != NULL &&
+        (object_encode(object, &bytes) != RD_OK || version_encode(met, &vector) != RD_OK))
         err = RD_ENOMEM;
     msg.write_answer.id = asker->id;
     msg.write_answer.round = asker->round;
     msg.write_answer.err = err;
     msg.write_answer.uncovered = uncovered;
-    msg.write_answer.object = buf_slice(&bytes);
+    if (err == RD_OK) {
+        msg.write_answer.object = buf_slice(&bytes);
+        msg.write_answer.met = buf_slice(&vector);
+    }
     peers_say(&node->peers, asker->member, &msg);
     buf_free(&bytes);
+    buf_free(&vector);
 }
 
 static void answer_read(struct node *node, const struct asker *asker, enum rd_err err,
@@ -134,7 +140,7 @@ static enum rd_err on_write(struct node *node, uint16_t member, const struct wir
     struct object sent;
     struct blob *key;
     if (node->birth.state != BIRTH_BORN) {
-        answer_write(node, &asker, RD_ECLUSTERDOWN, 0, NULL);
+        answer_write(node, &asker, RD_ECLUSTERDOWN, 0, NULL, NULL);
         return RD_OK;
     }
     enum rd_err err = object_decode(msg->write.object.data, msg->write.object.len, &sent);
@@ -152,7 +158,7 @@ static enum rd_err on_write(struct node *node, uint16_t member, const struct wir
         }
     }
     if (err != RD_OK && asker.kind == ASKER_PEER)
-        answer_write(node, &asker, err, 0, NULL);
+        answer_write(node, &asker, err, 0, NULL, NULL);
     return RD_OK;
 }
 
@@ -165,7 +171,8 @@ static void route_read_answer(struct node *node, uint64_t id, const struct read_
     else if (request->kind == REQUEST_REPORT)
         op_report_answer(&node->co, request, answer);
     else if (request->kind == REQUEST_WRITE)
-        op_write_caught_up(&node->co, request, answer->member, answer->object);
+        op_write_caught_up(&node->co, request, answer->member,
+                           answer->err == RD_OK || answer->err == RD_ENOTFOUND, answer->object);
 }
 
 static void route_write_answer(struct node *node, uint64_t id, const struct write_answer *answer) {
@@ -210,20 +217,39 @@ static enum rd_err on_read_answer(struct node *node, uint16_t member, const stru
     return RD_OK;
 }
 
+/* Decodes the vector that goes with the object of a write's answer. Damage is RD_EPROTO. */
+static enum rd_err answer_met(struct resp_slice bytes, struct version *met,
+                              const struct version **out) {
+    size_t taken;
+    if (bytes.len == 0)
+        return RD_OK;
+    enum rd_err err = version_decode(bytes.data, bytes.len, met, &taken);
+    if (err == RD_OK && taken != bytes.len) {
+        version_free(met);
+        err = RD_EPROTO;
+    }
+    if (err == RD_OK)
+        *out = met;
+    return err == RD_OK || err == RD_ENOMEM ? err : RD_EPROTO;
+}
+
 static enum rd_err on_write_answer(struct node *node, uint16_t member, const struct wire_msg *msg) {
     struct object object = {0};
+    struct version met = {0};
     struct write_answer answer = {.member = member,
                                   .round = msg->write_answer.round,
                                   .err = known_err(msg->write_answer.err),
                                   .uncovered = msg->write_answer.uncovered > 0};
     enum rd_err err = answer_object(msg->write_answer.object, &object, &answer.object);
-    if (err == RD_EPROTO)
-        return err;
+    if (err == RD_OK)
+        err = answer_met(msg->write_answer.met, &met, &answer.met);
     if (err != RD_OK)
         answer.err = err;
-    route_write_answer(node, msg->write_answer.id, &answer);
+    if (err != RD_EPROTO)
+        route_write_answer(node, msg->write_answer.id, &answer);
     object_free(&object);
-    return RD_OK;
+    version_free(&met);
+    return err == RD_EPROTO ? err : RD_OK;
 }
 
 static void on_count(struct node *node, uint16_t member, uint64_t id) {
@@ -300,14 +326,15 @@ void node_on_replica_answer(struct node *node, const struct replica_answer *answ
         if (answer->step == REPLICA_READ)
             answer_read(node, asker, answer->err, held);
         else
-            answer_write(node, asker, answer->err, answer->uncovered, held);
+            answer_write(node, asker, answer->err, answer->uncovered, held, &answer->met);
         return;
     }
     if (answer->step == REPLICA_READ) {
         struct read_answer read = {.member = MEMBER_SELF, .err = answer->err, .object = held};
         route_read_answer(node, asker->id, &read);
     } else if (answer->step == REPLICA_STORED) {
-        struct write_answer write = {MEMBER_SELF, asker->round, answer->err, 0, NULL};
+        struct write_answer write = {
+            .member = MEMBER_SELF, .round = asker->round, .err = answer->err};
         route_write_answer(node, asker->id, &write);
     } else {
         struct request *request = coordinator_find(&node->co, asker->id);

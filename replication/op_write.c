@@ -7,6 +7,7 @@
 
 static void release(struct request *request) {
     object_free(&request->write.seen);
+    context_free(&request->write.met);
     object_free(&request->write.over);
     buf_free(&request->write.context);
 }
@@ -56,37 +57,55 @@ void op_write_start(struct coordinator *co, struct request *request) {
 
 /* ---- catching up ----------------------------------------------------------------------------- */
 
-/* The client's context names a dot that this copy has not seen: only with the object that
- * carries it can the write replace it and leave lower dots of the same actor alone. Asks the
- * other homes; says whether anybody was asked. */
+/* The client's context names a dot that this copy has not seen: only with the object that carries it can the write
+ * replace it and leave lower dots of the same actor alone. Asks the other homes; says whether anybody was asked. */
 static bool catch_up(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
     struct wire_msg msg = {.kind = WIRE_READ};
     msg.read.id = request_id(request);
     msg.read.key = (struct resp_slice){request->key->bytes, request->key->len};
-    for (uint8_t i = 0; i < op->home_count; i++)
-        if (op->homes[i].member != MEMBER_SELF && peers_say(co->peers, op->homes[i].member, &msg)) {
-            op->homes[i].asked = true;
-            op->catching_up++;
-        }
+    for (uint8_t i = 0; i < op->home_count; i++) {
+        struct write_home *home = &op->homes[i];
+        home->asked = home->member != MEMBER_SELF && peers_say(co->peers, home->member, &msg);
+        op->catching_up += home->asked;
+        op->silent += !home->asked && home->member != MEMBER_SELF;
+    }
     if (op->catching_up > 0)
         op->state = WRITE_CATCHING_UP;
     return op->catching_up > 0;
 }
 
-void op_write_caught_up(struct coordinator *co, struct request *request, uint16_t member,
+/* The dot is on none of the homes that answered. If all did, it was lost or never acknowledged, and the write goes on
+ * without it; else it may be where nobody answered, and a write beside what it should replace would be a lie. */
+static void give_up_catching(struct coordinator *co, struct request *request) {
+    if (request->write.silent == 0) {
+        load(co, request, WRITE_RELOADING);
+        return;
+    }
+    co->core->stats.quorum_failures_write++;
+    coordinator_fail(co, request, RD_ENOQUORUM,
+                     "the write that the context names is not known here, and %u of the replicas "
+                     "that may know it did not answer; nothing was written",
+                     request->write.silent);
+}
+
+void op_write_caught_up(struct coordinator *co, struct request *request, uint16_t member, bool good,
                         const struct object *object) {
     struct op_write *op = &request->write;
     struct write_home *home = find_home(op, member);
     if (op->state != WRITE_CATCHING_UP || home == NULL || !home->asked || home->answered)
         return;
     home->answered = true;
+    op->silent += !good;
     if (object != NULL && object_merge(&op->seen, object, NULL) != RD_OK) {
         coordinator_fail(co, request, RD_ENOMEM, "out of memory; nothing was written");
         return;
     }
-    if (--op->catching_up == 0 || version_covers(&op->seen.version, &request->order.context.dot))
+    op->catching_up--;
+    if (version_covers(&op->seen.version, &request->order.context.dot))
         load(co, request, WRITE_RELOADING);
+    else if (op->catching_up == 0)
+        give_up_catching(co, request);
 }
 
 /* ---- making the new object ------------------------------------------------------------------- */
@@ -150,20 +169,13 @@ static bool is_overtaken(const struct coordinator *co, const struct request *req
     return version_covers(&object->version, dot);
 }
 
-/* The second round of a plain write whose value has been replaced meanwhile: it must not come
- * back, but what the first round left beside it still goes. Nothing that `over` alone holds
- * does: it is newer. */
+/* The second round of a plain write whose value has been replaced meanwhile: it must not come back. What its first
+ * round met beside it still goes; what came behind it, and so may be what replaced it, stays. */
 static enum rd_err clear_beside(struct coordinator *co, struct request *request,
                                 struct object *next) {
     struct core *core = co->core;
-    struct context beside = {0};
-    enum rd_err err = object_context(&request->write.seen, &beside);
-    if (err == RD_OK) {
-        hlc_seen(&core->hlc, object_newest_stamp(next));
-        err = object_remove(next, &beside, hlc_next(&core->hlc, core->now.wall_us), NULL);
-    }
-    context_free(&beside);
-    return err;
+    hlc_seen(&core->hlc, object_newest_stamp(next));
+    return object_remove(next, &request->write.met, hlc_next(&core->hlc, core->now.wall_us), NULL);
 }
 
 static enum rd_err make_next(struct coordinator *co, struct request *request,
@@ -281,8 +293,11 @@ void op_write_loaded(struct coordinator *co, struct request *request, enum rd_er
 #endif
     const struct context *context = &request->order.context;
     if (op->state == WRITE_LOADING && context->has_dot &&
-        !version_covers(&held->version, &context->dot) && catch_up(co, request))
+        !version_covers(&held->version, &context->dot)) {
+        if (!catch_up(co, request))
+            give_up_catching(co, request);
         return;
+    }
     op->round++;
     op->state = WRITE_WRITING;
     err = make_next(co, request, held, &next);
@@ -335,7 +350,8 @@ static void go_on(struct coordinator *co, struct request *request, enum quorum_v
     if (verdict == QUORUM_LOST) {
         fail_unknown(co, request);
     } else if (verdict == QUORUM_MET && op->stored) {
-        if (op->round > 1 || !is_blind(request) || object_is_empty(&op->seen) ||
+        bool covered = object_is_empty(&op->seen) && op->met.version.count == 0;
+        if (op->round > 1 || !is_blind(request) || covered ||
             RD_PLANTED(co->core, NO_SECOND_ROUND)) {
             reply(co, request);
             return;
@@ -343,6 +359,19 @@ static void go_on(struct coordinator *co, struct request *request, enum quorum_v
         co->core->stats.second_rounds++;
         load(co, request, WRITE_RELOADING);
     }
+}
+
+/* Takes in what a replica kept beside the first round: the object as it is now, and what it knew of when it merged the write. */
+static enum rd_err note_uncovered(const struct coordinator *co, struct request *request,
+                                  const struct write_answer *answer) {
+    struct op_write *op = &request->write;
+    bool over = is_overtaken(co, request, answer->object);
+    enum rd_err err = object_merge(over ? &op->over : &op->seen, answer->object, NULL);
+    if (err == RD_OK && answer->met != NULL)
+        err = version_join(&op->met.version, answer->met);
+    else if (err == RD_OK && !over)
+        err = version_join(&op->met.version, &answer->object->version);
+    return err;
 }
 
 void op_write_answer(struct coordinator *co, struct request *request,
@@ -367,8 +396,7 @@ void op_write_answer(struct coordinator *co, struct request *request,
     op->stored = op->stored || answer->member == MEMBER_SELF;
     if (good && is_blind(request) && op->round == 1 && answer->uncovered > 0 &&
         answer->object != NULL)
-        good = object_merge(is_overtaken(co, request, answer->object) ? &op->over : &op->seen,
-                            answer->object, NULL) == RD_OK;
+        good = note_uncovered(co, request, answer) == RD_OK;
     enum quorum_verdict verdict = quorum_add(&op->quorum, home->number, good);
     if (op->state == WRITE_WRITING)
         go_on(co, request, verdict);
@@ -380,7 +408,7 @@ void op_write_lost(struct coordinator *co, struct request *request, uint16_t mem
     if (home == NULL || !home->asked || home->answered)
         return;
     if (op->state == WRITE_CATCHING_UP) {
-        op_write_caught_up(co, request, member, NULL);
+        op_write_caught_up(co, request, member, false, NULL);
     } else if (op->state == WRITE_WRITING) {
         home->answered = true;
         go_on(co, request, quorum_add(&op->quorum, home->number, false));

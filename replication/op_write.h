@@ -33,6 +33,8 @@ struct write_answer {
     enum rd_err err;
     uint32_t uncovered;
     const struct object *object; /* borrowed; NULL if nothing is uncovered */
+    const struct version
+        *met; /* borrowed; what the replica knew when it merged the write; or NULL */
 };
 
 struct write_home {
@@ -48,12 +50,14 @@ struct op_write {
     struct write_home homes[PREFLIST_MAX_N];
     uint8_t home_count;
     uint8_t catching_up; /* answers still expected in CATCHING_UP */
+    uint8_t silent;      /* other homes that could not be asked then, or gave no good answer */
     bool stored;         /* the node's own copy is durable in this round */
     bool sent;           /* something left this node: the outcome may be unknown */
     bool existed;
     struct dot dot;     /* issued in the last round, unless the order is a deletion */
     struct object seen; /* what other replicas hold beyond the local copy, beside the write */
     struct object over; /* what others have in its place: its writers saw it */
+    struct context met; /* what those replicas knew of when they merged the first round */
     struct buf context; /* the sealed context for the reply */
 };
 
@@ -64,8 +68,8 @@ void op_write_start(struct coordinator *co, struct request *request);
 void op_write_loaded(struct coordinator *co, struct request *request, enum rd_err err,
                      struct replica_entry *entry);
 
-/* A replica answered the read of CATCHING_UP. */
-void op_write_caught_up(struct coordinator *co, struct request *request, uint16_t member,
+/* A replica answered the read of CATCHING_UP; `good`: with what it holds, `object` or nothing. */
+void op_write_caught_up(struct coordinator *co, struct request *request, uint16_t member, bool good,
                         const struct object *object);
 
 /* A replica has acknowledged or refused; the node itself too. */

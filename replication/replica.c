@@ -21,6 +21,7 @@ struct waiter {
     uint64_t batch;     /* the batch it waits for; 0: for the load, or for the next flush */
     bool loaded;        /* its part has been done on the loaded object */
     uint32_t uncovered; /* MERGE */
+    struct version met; /* MERGE with something uncovered: of the object right after it */
     bool has_sent;
     struct object sent; /* a merge that waits for the load */
 };
@@ -53,6 +54,7 @@ void replica_init(struct replica *replica, struct core *core) {
 }
 
 static void waiter_free(struct waiter *waiter) {
+    version_free(&waiter->met);
     object_free(&waiter->sent);
     free(waiter);
 }
@@ -144,7 +146,9 @@ static void answer(struct replica *replica, struct replica_entry *entry, struct 
                                         .step = waiter->step,
                                         .err = err,
                                         .uncovered = waiter->uncovered,
+                                        .met = waiter->met,
                                         .entry = entry};
+        waiter->met = (struct version){0};
         entry->pins++;
     }
     waiter_free(waiter);
@@ -273,7 +277,7 @@ static enum rd_err merge_sent(struct replica *replica, struct replica_entry *ent
         entry->load_err = RD_OK;
         mark_dirty(replica, entry);
     }
-    return RD_OK;
+    return waiter->uncovered > 0 ? version_copy(&entry->held.version, &waiter->met) : RD_OK;
 }
 
 /* Does a waiter's part on the loaded object. Returns true if it can be answered now with *err. */
@@ -332,6 +336,7 @@ static bool must_wait_again(struct replica *replica, const struct replica_answer
 }
 
 bool replica_next(struct replica *replica, struct replica_answer *out) {
+    version_free(&replica->taken_met);
     if (replica->taken != NULL) {
         struct replica_entry *entry = replica->taken;
         replica->taken = NULL;
@@ -344,6 +349,7 @@ bool replica_next(struct replica *replica, struct replica_answer *out) {
             continue;
         *out = taken;
         replica->taken = taken.entry;
+        replica->taken_met = taken.met;
         return true;
     }
     replica->answer_head = 0;

@@ -51,6 +51,8 @@ struct replica_answer {
     enum rd_err
         err; /* RD_OK, RD_ENOTFOUND (LOADED, READ), RD_EIO, RD_EFULL, RD_ENOMEM, RD_ECORRUPT (READ) */
     uint32_t uncovered;          /* STORED: siblings kept beside those that were sent */
+    struct version met;          /* STORED with something uncovered: the vector of the copy when the
+                                  * write was merged into it. Borrowed like entry */
     struct replica_entry *entry; /* borrowed until the next replica_next */
 };
 
@@ -65,6 +67,7 @@ struct replica {
     struct replica_entry *committing; /* list: rows in batches that are not done */
     struct replica_answer *answers;   /* queue, owned */
     size_t answer_head, answer_count, answer_cap;
+    struct version taken_met;    /* and its vector */
     struct replica_entry *taken; /* of the answer last taken */
     uint64_t next_token;         /* of store reads */
     uint64_t lost[REPLICA_LOST]; /* hashes of keys whose row is known to be damaged */

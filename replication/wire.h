@@ -122,6 +122,8 @@ struct wire_msg {
             uint64_t err;
             uint64_t uncovered;       /* siblings that the replica keeps beside what was sent */
             struct resp_slice object; /* the replica's whole object if uncovered > 0 */
+            struct resp_slice
+                met; /* and the version vector that it had when the write was merged */
         } write_answer;
         struct {
             uint64_t id;

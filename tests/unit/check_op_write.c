@@ -472,17 +472,29 @@ END_TEST
 
 START_TEST(a_lone_dot_that_nobody_has_is_let_be) {
     uint64_t tag = write_with_lone_dot("k");
-    struct wire_msg one = rig_take(&rig, 1, WIRE_READ);
-    rig_take(&rig, 2, WIRE_READ);
+    struct wire_msg one = rig_take(&rig, 1, WIRE_READ), two = rig_take(&rig, 2, WIRE_READ);
     rig_answer_read(&rig, 1, &one, NULL);
     ck_assert_uint_eq(rig_waiting(&rig, 1, WIRE_WRITE), 0);
-    rig_cut(&rig, 2);
+    rig_answer_read(&rig, 2, &two, "Y.1:2 | Y.1:2@4=early");
     rig_load_all(&rig);
     struct wire_msg write = rig_take(&rig, 1, WIRE_WRITE);
     rig_check_sent(&write, 1, "Y.1:2 Z.1:1 | Z.1:1=v Y.1:2=early");
     rig_ack(&rig, 1, &write);
     rig_commit(&rig, RD_OK);
     rig_expect(&rig, tag, RD_OK);
+}
+END_TEST
+
+/* Whoever does not answer may be the one that has it (redynamo-sim fuzz, seed 1175). */
+START_TEST(a_lone_dot_that_somebody_may_have_is_waited_for) {
+    uint64_t tag = write_with_lone_dot("k");
+    struct wire_msg one = rig_take(&rig, 1, WIRE_READ);
+    rig_take(&rig, 2, WIRE_READ);
+    rig_answer_read(&rig, 1, &one, NULL);
+    rig_cut(&rig, 2);
+    ck_assert_uint_eq(rig_waiting(&rig, 1, WIRE_WRITE), 0);
+    rig_expect(&rig, tag, RD_ENOQUORUM);
+    ck_assert(!node_has_dirty_rows(rig.node));
 }
 END_TEST
 
@@ -759,6 +771,7 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, a_context_write_has_no_second_round);
     tcase_add_test(tcase, a_lone_dot_is_fetched_first);
     tcase_add_test(tcase, a_lone_dot_that_nobody_has_is_let_be);
+    tcase_add_test(tcase, a_lone_dot_that_somebody_may_have_is_waited_for);
     tcase_add_test(tcase, an_answer_to_no_round_is_harmless);
     tcase_add_test(tcase, a_bad_context_changes_nothing);
     suite_add_tcase(suite, tcase);

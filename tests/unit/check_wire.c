@@ -33,7 +33,7 @@ static const struct {
     [WIRE_READ] = {"READ", "nnb"},
     [WIRE_READ_ANSWER] = {"READ-ANSWER", "nnnb"},
     [WIRE_WRITE] = {"WRITE", "nnbb"},
-    [WIRE_WRITE_ANSWER] = {"WRITE-ANSWER", "nnnnb"},
+    [WIRE_WRITE_ANSWER] = {"WRITE-ANSWER", "nnnnbb"},
     [WIRE_FORWARD] = {"FORWARD", "nnnnbbb"},
     [WIRE_FORWARD_ANSWER] = {"FORWARD-ANSWER", "nnnnbb"},
     [WIRE_COUNT] = {"COUNT", "n"},
