@@ -22,7 +22,8 @@ enum rd_err coordinator_init(struct coordinator *co, struct core *core) {
         coordinator_free(co);
         return RD_ENOMEM;
     }
-    /* Peers may still answer what this process asked in its last life: names begin somewhere else. */
+    /* Peers may still answer what this process asked in its last life: names begin somewhere
+     * else. */
     uint32_t first = (uint32_t)prng_u64(&core->prng);
     for (uint32_t i = 0; i < count; i++) {
         co->free_slots[i] = count - 1 - i;
@@ -67,10 +68,21 @@ static void insert_deadline(struct coordinator *co, struct request *request) {
         DL_APPEND_ELEM(co->deadlines, at, request);
 }
 
+/* Ends the oldest request that waits for late answers only: what they could repair is no reason to
+ * turn a client away. */
+static bool make_room(struct coordinator *co) {
+    struct request *at = co->lingering > 0 ? co->deadlines : NULL;
+    while (at != NULL && !at->replied)
+        at = at->next;
+    if (at != NULL)
+        coordinator_close(co, at);
+    return at != NULL;
+}
+
 enum rd_err coordinator_open(struct coordinator *co, enum request_kind kind,
                              const struct requester *from, const void *key, size_t key_len,
                              struct request **out) {
-    if (co->free_count == 0)
+    if (co->free_count == 0 && !make_room(co))
         return RD_EOVERLOADED;
     struct request *request = calloc(1, sizeof(*request));
     if (request == NULL)
@@ -133,6 +145,7 @@ static void close_request(struct coordinator *co, struct request *request) {
     co->generations[request->slot]++;
     co->free_slots[co->free_count++] = request->slot;
     co->in_flight--;
+    co->lingering -= request->replied;
 }
 
 struct client_reply *coordinator_reply_new(enum rd_err err) {
@@ -181,6 +194,7 @@ void coordinator_reply(struct coordinator *co, struct request *request,
     core_trace(co->core, "request %llu ends: %s", (unsigned long long)request_id(request),
                rd_err_name(reply == NULL ? RD_ENOMEM : reply->err));
     request->replied = true;
+    co->lingering++;
     answer(co, &request->from, reply, true);
 }
 
@@ -235,11 +249,13 @@ void coordinator_check(const struct coordinator *co) {
     for (uint32_t i = 0; i < co->slot_count; i++)
         used += co->slots[i] != NULL;
     assert(used == co->in_flight && co->in_flight + co->free_count == co->slot_count);
+    uint32_t lingering = 0;
     uint64_t last = 0;
     for (const struct request *at = co->deadlines; at != NULL; at = at->next) {
         assert(at->deadline_us >= last);
         last = at->deadline_us;
+        lingering += at->replied;
         used--;
     }
-    assert(used == 0);
+    assert(used == 0 && lingering == co->lingering);
 }

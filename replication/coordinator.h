@@ -80,6 +80,7 @@ struct coordinator {
     uint32_t *generations;  /* owned, by slot */
     uint32_t *free_slots;   /* owned stack */
     uint32_t slot_count, free_count, in_flight;
+    uint32_t lingering;        /* of those in flight: answered, and open for late answers */
     struct request *deadlines; /* list, earliest first */
     struct request *hedges;    /* list, earliest first */
     uint64_t (*live_counter)(void *arg, uint16_t first, uint16_t last);

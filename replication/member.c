@@ -115,7 +115,7 @@ enum rd_err members_encode_all(const struct members *members, struct buf *out) {
 
 enum rd_err members_encode_wanted(const struct members *members, struct resp_slice wanted,
                                   struct buf *out) {
-    if (wanted.len % NODE_ID_BYTES != 0)
+    if (wanted.len % NODE_ID_BYTES != 0 || wanted.len / NODE_ID_BYTES > RING_MAX_MEMBERS)
         return RD_EPROTO;
     for (size_t at = 0; at < wanted.len; at += NODE_ID_BYTES) {
         struct node_id id;

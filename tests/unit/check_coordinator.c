@@ -136,6 +136,27 @@ START_TEST(a_reply_may_come_before_the_end) {
 }
 END_TEST
 
+START_TEST(late_answers_are_no_reason_to_turn_away) {
+    struct request *requests[SLOTS];
+    uint64_t names[SLOTS];
+    for (uint64_t i = 0; i < SLOTS; i++) {
+        requests[i] = open_request(i, REQUEST_READ);
+        names[i] = request_id(requests[i]);
+    }
+    for (int i = 5; i >= 2; i -= 3) {
+        coordinator_reply(&co, requests[i], NULL);
+        effects_clear(&effects);
+    }
+    ck_assert_ptr_nonnull(open_request(20, REQUEST_READ)); /* in the place of the older one */
+    ck_assert_ptr_null(coordinator_find(&co, names[2]));
+    ck_assert_ptr_eq(coordinator_find(&co, names[5]), requests[5]);
+    ck_assert_ptr_nonnull(open_request(21, REQUEST_READ));
+    ck_assert_ptr_null(coordinator_find(&co, names[5]));
+    ck_assert_ptr_null(open_request(22, REQUEST_READ));
+    ck_assert_uint_eq(effects.count, 0); /* nobody was answered twice */
+}
+END_TEST
+
 START_TEST(partitions_follow_from_keys) {
     struct requester from = {.tag = 1};
     struct request *request;
@@ -187,6 +208,7 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, names_differ_between_lives);
     tcase_add_loop_test(tcase, deadlines_and_hedges_stay_in_order, 0, 5);
     tcase_add_test(tcase, a_reply_may_come_before_the_end);
+    tcase_add_test(tcase, late_answers_are_no_reason_to_turn_away);
     tcase_add_test(tcase, partitions_follow_from_keys);
     tcase_add_test(tcase, memory_runs_out_cleanly);
     suite_add_tcase(suite, tcase);

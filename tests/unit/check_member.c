@@ -369,6 +369,10 @@ START_TEST(digests_and_wishes_of_odd_length_are_refused) {
         ck_assert_int_eq(members_encode_wanted(&members, odd, &entries),
                          len % NODE_ID_BYTES == 0 ? RD_OK : RD_EPROTO);
     }
+    static uint8_t many[(RING_MAX_MEMBERS + 1) * NODE_ID_BYTES];
+    ck_assert_int_eq(
+        members_encode_wanted(&members, (struct resp_slice){many, sizeof(many)}, &entries),
+        RD_EPROTO);
     buf_free(&entries);
     buf_free(&wanted);
     members_free(&members);
