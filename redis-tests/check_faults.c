@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/prng.h"
 #include "redis-tests/lib/client.h"
 #include "redis-tests/lib/cluster.h"
 #include "redis-tests/lib/load.h"
@@ -260,6 +261,54 @@ START_TEST(a_node_stalls) {
 }
 END_TEST
 
+/* One random fault of a random node: killed, stopped, stalled, or, if it is out, back again. */
+static void harm(struct cluster *c, struct prng *prng) {
+    struct node *node = &c->nodes[prng_below(prng, c->count)];
+    uint64_t what = prng_below(prng, 4);
+    if (node->pid == 0) {
+        node_launch(node);
+    } else if (node->paused) {
+        node_resume(node);
+    } else if (what == 0) {
+        WAIT_FOR(node_info(node, "members") > 0); /* it has begun to listen to signals */
+        node_stop(node);
+    } else if (what == 1) {
+        node_pause(node);
+    } else {
+        node_kill(node);
+    }
+}
+
+/* Several nodes out at a time, at random, while clients write; then all come back, and nothing acknowledged is lost. */
+START_TEST(a_bad_day) {
+    struct cluster *c =
+        cluster_start(5, "gossip-interval 100\nfailure-timeout 500\nrequest-timeout 1000\n");
+    struct prng prng;
+    struct load load;
+    prng_seed(&prng, (uint64_t)_i);
+    load_start(&load, c, 0);
+    for (int event = 0; event < 40; event++) {
+        proc_sleep_ms((unsigned)prng_below(&prng, 100));
+        harm(c, &prng);
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->nodes[i].paused) {
+            node_resume(&c->nodes[i]);
+        } else if (c->nodes[i].pid == 0) {
+            node_launch(&c->nodes[i]);
+        }
+    }
+    cluster_wait(c);
+    load_wait(&load, c, 10);
+    load_stop(&load);
+    verify_everywhere(&load, c);
+    cluster_stop(c);
+    check_stores(c);
+    load_free(&load);
+    cluster_free(&c);
+}
+END_TEST
+
 /* ---- after a restart ------------------------------------------------------------------------------- */
 
 START_TEST(the_whole_cluster_restarts) {
@@ -338,6 +387,7 @@ int main(void) {
     tcase_add_test(own, too_few_replicas);
     tcase_add_test(own, read_repair);
     tcase_add_test(own, a_node_stalls);
+    tcase_add_loop_test(own, a_bad_day, 0, 3);
     tcase_add_test(own, the_whole_cluster_restarts);
     tcase_add_test(own, a_damaged_store_is_noticed);
     return run_tests(suite);
