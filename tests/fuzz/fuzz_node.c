@@ -26,10 +26,14 @@ static struct resp_slice take_bytes(struct input *input, size_t len) {
     return bytes;
 }
 
-/* Names of requests that can exist, so that answers meet something now and then. */
-static uint64_t take_id(struct input *input) {
+/* The name of a request: mostly of one that is open, so that answers meet something. */
+static uint64_t take_id(const struct rig *rig, struct input *input) {
+    const struct coordinator *co = &rig->node->co;
     uint8_t byte = take(input);
-    return (uint64_t)(byte >> 4) << 32 | (byte & 15);
+    for (uint32_t i = 0, nth = byte % 8; i < co->slot_count && byte < 224; i++)
+        if (co->slots[i] != NULL && nth-- == 0)
+            return request_id(co->slots[i]);
+    return byte;
 }
 
 /* An object that decodes: the input chooses actors and counters. */
@@ -53,51 +57,88 @@ static void make_object(struct input *input, struct buf *out) {
     blob_unref(value);
 }
 
-/* A frame of a known kind, whose numbers are likely and whose bytes are the input's. */
-static void likely_frame(struct rig *rig, struct input *input, uint64_t link) {
-    struct wire_msg msg = {.kind = (enum wire_kind)(take(input) % WIRE_KINDS)};
-    struct buf object = {0};
+static void make_vector(struct input *input, struct buf *out) {
+    struct version version = {0};
+    for (uint8_t n = take(input) % 3; n > 0; n--) {
+        uint8_t byte = take(input);
+        struct dot dot = {{(byte & 1) != 0 ? RIG_OWN_INCARNATION : 1, byte >> 6},
+                          1u + (byte >> 2 & 15)};
+        if (version_advance(&version, &dot) != RD_OK)
+            abort();
+    }
+    if (version_encode(&version, out) != RD_OK)
+        abort();
+    version_free(&version);
+}
+
+static struct resp_slice slice_of(const struct buf *buf) {
+    return (struct resp_slice){buf_data(buf), buf_len(buf)};
+}
+
+static struct resp_slice take_key(struct input *input) {
     static const char *const keys[] = {"k", "l", ""};
-    struct resp_slice key = rig_slice(keys[take(input) % 3]);
-    make_object(input, &object);
-    struct resp_slice whole = {buf_data(&object), buf_len(&object)};
+    return rig_slice(keys[take(input) % 3]);
+}
+
+/* What replicas and coordinators say to each other. */
+static void replica_frame(struct rig *rig, struct input *input, uint64_t link) {
+    static const enum wire_kind kinds[] = {WIRE_READ, WIRE_READ_ANSWER, WIRE_WRITE,
+                                           WIRE_WRITE_ANSWER};
+    struct wire_msg msg = {.kind = kinds[take(input) % 4]};
+    struct buf object = {0}, met = {0};
     switch (msg.kind) {
     case WIRE_READ:
-        msg.read.id = take_id(input);
-        msg.read.key = key;
+        msg.read.id = take(input);
+        msg.read.digest = take(input) % 2;
+        msg.read.key = take_key(input);
         break;
     case WIRE_READ_ANSWER:
-        msg.read_answer.id = take_id(input);
+        msg.read_answer.id = take_id(rig, input);
         msg.read_answer.err = take(input) % (RD_ERR_COUNT + 1);
-        msg.read_answer.object = whole;
+        msg.read_answer.same = take(input) % 2;
+        make_object(input, &object);
+        msg.read_answer.object = slice_of(&object);
         break;
     case WIRE_WRITE:
-        msg.write.id = take_id(input);
+        msg.write.id = take(input);
         msg.write.round = take(input) % 4;
-        msg.write.key = key;
-        msg.write.object = whole;
+        msg.write.key = take_key(input);
+        make_object(input, &object);
+        msg.write.object = slice_of(&object);
         break;
-    case WIRE_WRITE_ANSWER:
-        msg.write_answer.id = take_id(input);
+    default:
+        msg.write_answer.id = take_id(rig, input);
         msg.write_answer.round = take(input) % 4;
         msg.write_answer.err = take(input) % 2 == 0 ? RD_OK : take(input) % RD_ERR_COUNT;
         msg.write_answer.uncovered = take(input) % 2;
-        msg.write_answer.object = whole;
-        break;
+        make_object(input, &object);
+        make_vector(input, &met);
+        msg.write_answer.object = slice_of(&object);
+        msg.write_answer.met = slice_of(&met);
+    }
+    rig_say_on(rig, link, &msg);
+    buf_free(&object);
+    buf_free(&met);
+}
+
+/* A frame of any other kind, whose numbers are likely and whose bytes are the input's. */
+static void other_frame(struct rig *rig, struct input *input, uint64_t link) {
+    struct wire_msg msg = {.kind = (enum wire_kind)(take(input) % WIRE_KINDS)};
+    switch (msg.kind) {
     case WIRE_FORWARD:
-        msg.forward.id = take_id(input);
+        msg.forward.id = (take(input) & 15) == 0 ? 1 : ++rig->next_tag; /* seldom the same */
         msg.forward.flags = take(input) % 8;
         msg.forward.w = take(input) % 5;
-        msg.forward.key = key;
+        msg.forward.key = take_key(input);
         msg.forward.value = take_bytes(input, take(input) % 8);
         break;
     case WIRE_FORWARD_ANSWER:
-        msg.forward_answer.id = take_id(input);
+        msg.forward_answer.id = take_id(rig, input);
         msg.forward_answer.err = take(input) % (RD_ERR_COUNT + 1);
         msg.forward_answer.handled = take(input) % 2;
         break;
     case WIRE_COUNT_ANSWER:
-        msg.count_answer.id = take_id(input);
+        msg.count_answer.id = take_id(rig, input);
         msg.count_answer.number = take(input);
         break;
     case WIRE_ENTRIES:
@@ -120,7 +161,6 @@ static void likely_frame(struct rig *rig, struct input *input, uint64_t link) {
         break;
     }
     rig_say_on(rig, link, &msg);
-    buf_free(&object);
 }
 
 /* Any arguments at all. */
@@ -134,6 +174,30 @@ static void any_frame(struct rig *rig, struct input *input, uint64_t link) {
     rig_frame(rig, link, argv, argc);
 }
 
+/* A context of this cluster: what an object of the input covers, and perhaps a lone dot. */
+static void make_token(struct rig *rig, struct input *input, const char *key, struct buf *out) {
+    struct context context;
+    struct object object;
+    struct buf bytes = {0};
+    make_object(input, &bytes);
+    if (object_decode(buf_data(&bytes), buf_len(&bytes), &object) != RD_OK ||
+        object_context(&object, &context) != RD_OK)
+        abort();
+    uint8_t byte = take(input);
+    struct dot dot = {{(byte & 1) != 0 ? RIG_OWN_INCARNATION : 1, byte >> 6},
+                      2u + (byte >> 2 & 15)};
+    if ((byte & 2) != 0 && dot.counter > version_get(&context.version, &dot.actor) + 1) {
+        context.has_dot = true;
+        context.dot = dot;
+    }
+    if (context_seal(&context, rig->node->birth.certificate.seal_key, key, strlen(key), out) !=
+        RD_OK)
+        abort();
+    context_free(&context);
+    object_free(&object);
+    buf_free(&bytes);
+}
+
 static void client(struct rig *rig, struct input *input) {
     static const char *const keys[] = {"k", "l", ""};
     uint8_t byte = take(input);
@@ -145,16 +209,9 @@ static void client(struct rig *rig, struct input *input) {
     request.with_context = (byte & 32) != 0;
     struct buf token = {0};
     if ((byte & 64) != 0 && request.with_context) {
-        struct object object;
-        struct buf bytes = {0};
-        make_object(input, &bytes);
-        if (object_decode(buf_data(&bytes), buf_len(&bytes), &object) != RD_OK ||
-            node_seal(rig->node, key, strlen(key), &object, &token) != RD_OK)
-            abort();
+        make_token(rig, input, key, &token);
         request.context = (const char *)buf_data(&token);
         request.context_len = buf_len(&token);
-        object_free(&object);
-        buf_free(&bytes);
     }
     if ((byte & 128) == 0 && blob_new("value", 5, &request.value) != RD_OK)
         abort();
@@ -175,9 +232,12 @@ static void act(struct rig *rig, struct input *input) {
         break;
     case 3:
     case 4:
+        if (rig->peers[peer] != 0)
+            replica_frame(rig, input, rig->peers[peer]);
+        break;
     case 5:
         if (rig->peers[peer] != 0)
-            likely_frame(rig, input, rig->peers[peer]);
+            other_frame(rig, input, rig->peers[peer]);
         break;
     case 6:
         if (rig->peers[peer] != 0)
@@ -216,6 +276,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct node_conf conf = rig_conf();
     struct rig rig = {0};
     conf.max_requests = 6;
+    conf.partitions = conf.vnodes = 1;
     conf.conflict_resolution = (enum conflict_resolution)(take(&input) % 2);
     rig_start_born(&rig, &conf, 2, true);
     while (input.at < input.end) {

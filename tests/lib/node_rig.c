@@ -8,7 +8,7 @@
 
 #include "replication/birth.h"
 
-#define ROOM_FOR_EFFECTS 4096 /* so that the queue never grows inside a step */
+#define ROOM_FOR_EFFECTS 1024 /* so that the queue never grows inside a step */
 
 struct rig_row {
     UT_hash_handle hh;
