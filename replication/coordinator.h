@@ -83,8 +83,6 @@ struct coordinator {
     uint32_t lingering;        /* of those in flight: answered, and open for late answers */
     struct request *deadlines; /* list, earliest first */
     struct request *hedges;    /* list, earliest first */
-    uint64_t (*live_counter)(void *arg, uint16_t first, uint16_t last);
-    void *live_counter_arg;
 };
 
 /* Reserves the table of core->conf.max_requests. Error: RD_ENOMEM. The pointers to the others

@@ -13,6 +13,7 @@
 #include "replication/node_conf.h"
 #include "replication/node_id.h"
 #include "replication/node_stats.h"
+#include "replication/store_port.h"
 
 struct core {
     struct node_conf conf; /* seeds and meta rows are nulled: their owners copied them */
@@ -24,7 +25,13 @@ struct core {
     struct actors actors;
     enum rd_err store_err;   /* of the last commit: while it is an error, no dots are issued */
     struct node_stats stats; /* counters only; states are filled in by node_stats() */
+    struct store_view view;  /* zeroed: there is none */
 };
+
+/* Who asked for a scan: the top byte of its token. The rest is a number of the user's own. */
+enum scan_user { SCAN_NOBODY, SCAN_HINTS, SCAN_EXCHANGE, SCAN_KEYS, SCAN_REAP, SCAN_SCRUB };
+#define SCAN_USER_SHIFT 56
+#define SCAN_TOKEN(user, number) ((uint64_t)(user) << SCAN_USER_SHIFT | (number))
 
 /* A line of the trace, built only if somebody wants it. */
 #define core_trace(core, ...)                                                                      \

@@ -30,6 +30,9 @@ static void effect_release(struct effect *effect) {
         blob_unref(effect->store_put.at.key);
         blob_unref(effect->store_put.value);
         break;
+    case EFF_STORE_SCAN:
+        blob_unref(effect->store_scan.after_key);
+        break;
     case EFF_REPLY:
         client_reply_free(effect->reply.reply);
         break;

@@ -20,6 +20,7 @@ enum effect_kind {
     EFF_STORE_GET,
     EFF_STORE_PUT,
     EFF_STORE_COMMIT,
+    EFF_STORE_SCAN,
     EFF_REPLY,
     EFF_LOG /* also the trace: LOG_DEBUG lines, if node_conf.trace */
 };
@@ -29,6 +30,21 @@ struct row_key {
     uint8_t space; /* 0 objects, 1 hints, 2 meta, 3 leaves: as enum store_space */
     uint16_t slot;
     struct blob *key; /* a reference owned by the effect */
+};
+
+/* A page of rows in order of (slot, key), or of those that are due. The answer is EV_STORE_SCANNED with the same token. */
+struct store_scan_order {
+    uint64_t token;
+    uint8_t space;
+    uint16_t first_slot, last_slot; /* both included */
+    bool
+        due; /* objects only: rows whose due_ms is in 1..due_before_ms, earliest first; the range and
+                                     * `after` mean nothing then */
+    uint64_t due_before_ms;
+    uint16_t after_slot;    /* with after_key: only rows behind this one */
+    struct blob *after_key; /* a reference owned by the effect; NULL: from the start of the range */
+    uint32_t max_rows;      /* 1..SCAN_MAX_ROWS */
+    uint32_t max_bytes;     /* of values, about; one row comes in any case */
 };
 
 struct effect {
@@ -59,6 +75,7 @@ struct effect {
         struct {
             uint64_t token;
         } store_commit;
+        struct store_scan_order store_scan;
         struct {
             uint64_t tag;
             struct client_reply *reply; /* owned; NULL: there was no memory for one (RD_ENOMEM) */

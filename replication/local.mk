@@ -63,6 +63,7 @@ replication_libreplication_la_SOURCES = \
 	replication/replica.h \
 	replication/ring.c \
 	replication/ring.h \
+	replication/store_port.h \
 	replication/slot.c \
 	replication/slot.h \
 	replication/varint.c \

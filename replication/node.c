@@ -355,6 +355,20 @@ static void on_timer(struct node *node) {
     }
 }
 
+/* A page of a scan goes to whoever asked for it. */
+static void on_scanned(struct node *node, const struct event *event) {
+    switch ((enum scan_user)(event->store_scanned.token >> SCAN_USER_SHIFT)) {
+    case SCAN_NOBODY:
+    case SCAN_HINTS:
+    case SCAN_EXCHANGE:
+    case SCAN_KEYS:
+    case SCAN_REAP:
+    case SCAN_SCRUB:
+        node->core.stats.late_answers++;
+        break;
+    }
+}
+
 /* Emits the birth's row as part of a batch. */
 static bool flush_birth(struct node *node, struct open_batch *batch) {
     struct buf bytes = {0};
@@ -485,6 +499,9 @@ static void dispatch(struct node *node, const struct event *event) {
         break;
     case EV_STORE_DONE:
         on_stored(node, event->store_done.token, event->store_done.err);
+        break;
+    case EV_STORE_SCANNED:
+        on_scanned(node, event);
         break;
     }
 }

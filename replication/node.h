@@ -23,6 +23,7 @@
 #include "replication/node_id.h"
 #include "replication/node_stats.h"
 #include "replication/object.h"
+#include "replication/store_port.h"
 #include "resp/slice.h"
 
 /* ---- birth ---------------------------------------------------------------------------------------- */
@@ -46,9 +47,10 @@ enum event_kind {
     EV_LINK_UP,   /* a connection came, or one that was dialled stands */
     EV_LINK_DOWN, /* it is gone; no frame of it follows */
     EV_DIAL_FAILED,
-    EV_FRAME,     /* one frame of a link: the arguments of one RESP array */
-    EV_STORE_GOT, /* a read has finished */
-    EV_STORE_DONE /* a commit has finished */
+    EV_FRAME,        /* one frame of a link: the arguments of one RESP array */
+    EV_STORE_GOT,    /* a read has finished */
+    EV_STORE_DONE,   /* a commit has finished */
+    EV_STORE_SCANNED /* a page of a scan has come */
 };
 
 struct event {
@@ -80,6 +82,13 @@ struct event {
             uint64_t token;
             enum rd_err err;
         } store_done;
+        struct {
+            uint64_t token;
+            enum rd_err err;                /* of the page as a whole: count is 0 then */
+            const struct scanned_row *rows; /* borrowed */
+            size_t count;
+            bool end; /* nothing comes behind them */
+        } store_scanned;
     };
 };
 
@@ -148,10 +157,8 @@ enum rd_err node_set_quorum(struct node *node, uint32_t r, uint32_t w);
 enum rd_err node_seal(const struct node *node, const void *key, size_t key_len,
                       const struct object *object, struct buf *out);
 
-/* Live keys this node answers for in CLIENT_COUNT come from the driver's store: the driver sets how to count slots. `count` is
- * called inside steps, must not change anything, and gets first and last slot. */
-void node_set_live_counter(struct node *node,
-                           uint64_t (*count)(void *arg, uint16_t first, uint16_t last), void *arg);
+/* Says what the node may look up in the store, before the first step (copied). Without it the node counts nothing and compares no trees. */
+void node_set_store_view(struct node *node, const struct store_view *view);
 
 /* Asserts the node's invariants; for tests and the simulator. */
 void node_check(const struct node *node);

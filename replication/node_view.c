@@ -103,10 +103,8 @@ enum rd_err node_seal(const struct node *node, const void *key, size_t key_len,
     return err;
 }
 
-void node_set_live_counter(struct node *node,
-                           uint64_t (*count)(void *arg, uint16_t first, uint16_t last), void *arg) {
-    node->co.live_counter = count;
-    node->co.live_counter_arg = arg;
+void node_set_store_view(struct node *node, const struct store_view *view) {
+    node->core.view = *view;
 }
 
 void node_check(const struct node *node) {

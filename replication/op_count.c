@@ -11,9 +11,10 @@ static void finish(struct coordinator *co, struct request *request) {
 }
 
 uint64_t op_count_own(const struct coordinator *co) {
+    const struct store_view *view = &co->core->view;
     uint32_t partitions = co->core->conf.partitions;
     uint64_t sum = 0;
-    for (uint32_t p = 0; co->live_counter != NULL && p < partitions; p++) {
+    for (uint32_t p = 0; view->live_count != NULL && p < partitions; p++) {
         uint16_t homes[PREFLIST_MAX_N];
         size_t count = placement_homes(co->placement, (uint16_t)p, homes);
         size_t first = 0;
@@ -23,7 +24,7 @@ uint64_t op_count_own(const struct coordinator *co) {
             continue;
         uint16_t slot = slot_first((uint16_t)p, partitions);
         uint16_t last = (uint16_t)(slot + SLOT_COUNT / partitions - 1);
-        sum += co->live_counter(co->live_counter_arg, slot, last);
+        sum += view->live_count(view->arg, slot, last);
     }
     return sum;
 }

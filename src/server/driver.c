@@ -23,6 +23,7 @@
 #include "server/clock.h"
 #include "server/links.h"
 #include "server/log.h"
+#include "store/port.h"
 #include "store/store.h"
 
 #define ROUNDS_PER_TURN 8 /* before sockets are looked at again */
@@ -46,6 +47,7 @@ struct driver {
     bool committing;         /* EFF_STORE_COMMIT came; `commit_token` is its name */
     uint64_t commit_token;
     uint64_t timer_us; /* when the timer is set to go off; UINT64_MAX: it is not */
+    struct scanned_row page[SCAN_MAX_ROWS]; /* of the scan that is being delivered */
     struct driver_stats stats;
 };
 
@@ -97,13 +99,13 @@ static void on_store_done(void *arg, uint64_t token, enum rd_err err) {
 
 static void on_store_scan(void *arg, uint64_t token, enum rd_err err, const struct store_row *rows,
                           size_t count, bool end) {
-    (void)arg;
-    (void)token;
-    (void)err;
-    (void)rows;
-    (void)count;
-    (void)end;
-    assert(!"nobody asked for a scan");
+    struct driver *driver = arg;
+    port_rows(rows, count, driver->page);
+    const struct event event = {
+        .kind = EV_STORE_SCANNED,
+        .store_scanned = {
+            .token = token, .err = err, .rows = driver->page, .count = count, .end = end}};
+    step(driver, &event);
 }
 
 static const struct store_handler store_handler = {on_store_got, on_store_done, on_store_scan};
@@ -130,23 +132,11 @@ static size_t poll_store(struct driver *driver) {
     return store_poll(driver->store, &store_handler, driver, COMPLETIONS_PER_POLL);
 }
 
-static struct store_key store_key_of(const struct row_key *at) {
-    return (struct store_key){.space = (enum store_space)at->space,
-                              .slot = at->slot,
-                              .key = at->key->bytes,
-                              .key_len = at->key->len};
-}
-
-static void put(struct driver *driver, const struct effect *effect) {
-    const struct store_put row = {.at = store_key_of(&effect->store_put.at),
-                                  .value = effect->store_put.value,
-                                  .old_digest = effect->store_put.old_digest,
-                                  .new_digest = effect->store_put.new_digest,
-                                  .due_ms = effect->store_put.due_ms,
-                                  .was_live = effect->store_put.was_live,
-                                  .is_live = effect->store_put.is_live};
-    /* Out of memory poisons the batch: the commit will say so. */
-    (void)store_put(driver->store, &row);
+/* So many completions can wait in the store without memory of its own. */
+static void make_room_in_store(struct driver *driver) {
+    if (store_pending(driver->store) >= STORE_PENDING_RESERVED) {
+        (void)poll_store(driver);
+    }
 }
 
 static void carry_out(struct driver *driver, const struct effect *effect) {
@@ -160,17 +150,18 @@ static void carry_out(struct driver *driver, const struct effect *effect) {
     case EFF_CLOSE:
         links_close(driver->links, effect->close.link);
         break;
-    case EFF_STORE_GET: {
-        const struct store_key at = store_key_of(&effect->store_get.at);
-        if (store_pending(driver->store) >= STORE_PENDING_RESERVED) {
-            (void)poll_store(driver);
-        }
-        store_get(driver->store, &at, effect->store_get.token);
+    case EFF_STORE_GET:
+        make_room_in_store(driver);
+        port_get(driver->store, effect);
         break;
-    }
     case EFF_STORE_PUT:
         assert(!driver->committing);
-        put(driver, effect);
+        /* Out of memory poisons the batch: the commit will say so. */
+        (void)port_put(driver->store, effect);
+        break;
+    case EFF_STORE_SCAN:
+        make_room_in_store(driver);
+        port_scan(driver->store, &effect->store_scan);
         break;
     case EFF_STORE_COMMIT:
         assert(!driver->committing);
@@ -259,11 +250,6 @@ bool driver_turn(struct driver *driver) {
 
 /* ---- life ----------------------------------------------------------------------------------------- */
 
-static uint64_t count_live(void *arg, uint16_t first, uint16_t last) {
-    struct driver *driver = arg;
-    return store_live_count(driver->store, first, last);
-}
-
 /* Reads a row that may be absent (NULL then). */
 static enum rd_err read_meta(struct driver *driver, const char *name, struct blob **out,
                              char reason[256]) {
@@ -295,7 +281,8 @@ static enum rd_err make_node(struct driver *driver, const struct node_conf *conf
     blob_unref(mine.meta_identity);
     blob_unref(mine.meta_birth);
     if (err == RD_OK) {
-        node_set_live_counter(driver->node, count_live, driver);
+        const struct store_view view = port_view(driver->store);
+        node_set_store_view(driver->node, &view);
     }
     return err;
 }

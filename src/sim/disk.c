@@ -6,8 +6,11 @@
 #include "sim/disk.h"
 
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "sim/mem.h"
+#include "store/port.h"
 
 void disk_init(struct disk *disk, struct queue *queue, const struct disk_conf *conf, uint32_t node,
                uint64_t seed) {
@@ -42,28 +45,13 @@ static void schedule(struct disk *disk, uint64_t now_us, uint64_t min_us, uint64
                                                 .life = disk->life});
 }
 
-static struct store_key key_of(const struct row_key *at) {
-    return (struct store_key){.space = (enum store_space)at->space,
-                              .slot = at->slot,
-                              .key = at->key->bytes,
-                              .key_len = at->key->len};
-}
-
 void disk_get(struct disk *disk, const struct effect *effect, uint64_t now_us) {
-    struct store_key at = key_of(&effect->store_get.at);
-    store_get(disk->store, &at, effect->store_get.token);
+    port_get(disk->store, effect);
     schedule(disk, now_us, disk->conf->get_min_us, disk->conf->get_mean_us);
 }
 
 void disk_put(struct disk *disk, const struct effect *effect) {
-    struct store_put put = {.at = key_of(&effect->store_put.at),
-                            .value = effect->store_put.value,
-                            .old_digest = effect->store_put.old_digest,
-                            .new_digest = effect->store_put.new_digest,
-                            .due_ms = effect->store_put.due_ms,
-                            .was_live = effect->store_put.was_live,
-                            .is_live = effect->store_put.is_live};
-    mem_must(store_put(disk->store, &put));
+    mem_must(port_put(disk->store, effect));
 }
 
 void disk_commit(struct disk *disk, uint64_t token, uint64_t now_us) {
@@ -72,20 +60,50 @@ void disk_commit(struct disk *disk, uint64_t token, uint64_t now_us) {
     schedule(disk, now_us, disk->conf->commit_min_us, disk->conf->commit_mean_us);
 }
 
+void disk_scan(struct disk *disk, const struct store_scan_order *order, uint64_t now_us) {
+    port_scan(disk->store, order);
+    schedule(disk, now_us, disk->conf->get_min_us, disk->conf->get_mean_us);
+}
+
 static void on_get(void *arg, uint64_t token, enum rd_err err, struct blob *value) {
     struct disk_completion *completion = arg;
-    *completion = (struct disk_completion){.token = token, .err = err, .value = blob_ref(value)};
+    *completion = (struct disk_completion){
+        .work = DISK_GET, .token = token, .err = err, .value = blob_ref(value)};
 }
 
 static void on_commit(void *arg, uint64_t token, enum rd_err err) {
     struct disk_completion *completion = arg;
-    *completion = (struct disk_completion){.is_commit = true, .token = token, .err = err};
+    *completion = (struct disk_completion){.work = DISK_COMMIT, .token = token, .err = err};
 }
 
 static void on_scan(void *arg, uint64_t token, enum rd_err err, const struct store_row *rows,
                     size_t count, bool end) {
-    (void)arg, (void)token, (void)err, (void)rows, (void)count, (void)end;
-    assert(!"nobody scans");
+    struct disk_completion *completion = arg;
+    *completion =
+        (struct disk_completion){.work = DISK_SCAN, .token = token, .err = err, .end = end};
+    if (count == 0) {
+        return;
+    }
+    completion->rows = mem_zero(SCAN_MAX_ROWS * sizeof *completion->rows);
+    completion->count = count;
+    port_rows(rows, count, completion->rows);
+    for (size_t i = 0; i < count; i++) {
+        struct resp_slice *key = &completion->rows[i].key;
+        uint8_t *copy = mem_zero(key->len + 1);
+        memcpy(copy, key->data, key->len);
+        key->data = copy;
+        blob_ref(completion->rows[i].value);
+    }
+}
+
+void disk_completion_free(struct disk_completion *completion) {
+    blob_unref(completion->value);
+    for (size_t i = 0; i < completion->count; i++) {
+        free((void *)completion->rows[i].key.data);
+        blob_unref(completion->rows[i].value);
+    }
+    free(completion->rows);
+    *completion = (struct disk_completion){0};
 }
 
 struct disk_completion disk_arrive(struct disk *disk) {

@@ -10,6 +10,7 @@
 
 #include "base/prng.h"
 #include "replication/effects.h"
+#include "replication/store_port.h"
 #include "sim/queue.h"
 #include "store/store_mem.h"
 
@@ -29,12 +30,18 @@ enum disk_crash {
     DISK_KEEPS_NONE
 };
 
+enum disk_work { DISK_GET, DISK_COMMIT, DISK_SCAN };
+
 struct disk_completion {
-    bool is_commit;
+    enum disk_work work;
     uint64_t token;
     enum rd_err err;
     struct blob
         *value; /* a reference that the receiver releases; NULL unless a read found something */
+    struct scanned_row
+        *rows; /* SCAN: `count` of them, owned together with their keys and values; NULL: none */
+    size_t count;
+    bool end;
 };
 
 struct disk {
@@ -67,8 +74,14 @@ void disk_put(struct disk *disk, const struct effect *effect);
 /* Carries out an EFF_STORE_COMMIT. */
 void disk_commit(struct disk *disk, uint64_t token, uint64_t now_us);
 
-/* Handles a DISK_FINISHED event of the process that uses the disk. */
+/* Carries out an EFF_STORE_SCAN. */
+void disk_scan(struct disk *disk, const struct store_scan_order *order, uint64_t now_us);
+
+/* Handles a DISK_FINISHED event of the process that uses the disk. Free with disk_completion_free. */
 struct disk_completion disk_arrive(struct disk *disk);
+
+/* Releases what a completion owns. */
+void disk_completion_free(struct disk_completion *completion);
 
 /* The process, or the machine, dies. */
 void disk_crash(struct disk *disk, enum disk_crash how);

@@ -131,6 +131,10 @@ static void carry_out(struct world *world, uint32_t i, struct effect *effect) {
     case EFF_STORE_PUT:
         put(world, i, effect);
         break;
+    case EFF_STORE_SCAN:
+        trace_mark(&world->trace, world->now_us, EFF_STORE_SCAN, i, effect->store_scan.token);
+        disk_scan(&machine->disk, &effect->store_scan, world->now_us);
+        break;
     case EFF_STORE_COMMIT:
         assert(!machine->commit_asked); /* one per turn */
         machine->commit_asked = true;
@@ -276,16 +280,29 @@ void machine_frame(struct world *world, uint32_t i, const struct network_arrival
 
 void machine_completion(struct world *world, uint32_t i) {
     struct disk_completion completion = disk_arrive(&world->machines[i].disk);
-    struct event event = {.kind = completion.is_commit ? EV_STORE_DONE : EV_STORE_GOT};
-    if (completion.is_commit) {
-        event.store_done.token = completion.token;
-        event.store_done.err = completion.err;
-    } else {
+    struct event event = {0};
+    switch (completion.work) {
+    case DISK_GET:
+        event.kind = EV_STORE_GOT;
         event.store_got.token = completion.token;
         event.store_got.err = completion.err;
         event.store_got.value = completion.value;
+        break;
+    case DISK_COMMIT:
+        event.kind = EV_STORE_DONE;
+        event.store_done.token = completion.token;
+        event.store_done.err = completion.err;
+        break;
+    case DISK_SCAN:
+        event.kind = EV_STORE_SCANNED;
+        event.store_scanned.token = completion.token;
+        event.store_scanned.err = completion.err;
+        event.store_scanned.rows = completion.rows;
+        event.store_scanned.count = completion.count;
+        event.store_scanned.end = completion.end;
+        break;
     }
     trace_mark(&world->trace, world->now_us, event.kind, i, completion.err);
     machine_step(world, i, &event);
-    blob_unref(completion.value);
+    disk_completion_free(&completion);
 }

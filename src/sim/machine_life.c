@@ -7,10 +7,7 @@
 
 #include "sim/machine.h"
 #include "sim/mem.h"
-
-static uint64_t live_count(void *arg, uint16_t first, uint16_t last) {
-    return store_live_count(arg, first, last);
-}
+#include "store/port.h"
 
 /* The rows of the store that a node is told at its birth. RD_ENOTFOUND is no error. */
 static enum rd_err read_meta(struct machine *machine, const char *name, struct blob **out) {
@@ -61,7 +58,8 @@ enum rd_err machine_start(struct world *world, uint32_t i) {
     machine->start_reason[0] = 0;
     machine->state = NODE_RUNNING;
     machine->timer_us = UINT64_MAX;
-    node_set_live_counter(machine->node, live_count, machine->disk.store);
+    const struct store_view view = port_view(machine->disk.store);
+    node_set_store_view(machine->node, &view);
     network_listen(world->network, i, machine->conf.cluster_port, machine->life);
     machine->resumed_us = world->now_us;
     machine_step(

@@ -9,6 +9,7 @@ src_store_libstore_la_SOURCES = \
 	src/store/memtable.c src/store/memtable.h \
 	src/store/merger.c src/store/merger.h \
 	src/store/page.c src/store/page.h \
+	src/store/port.c src/store/port.h \
 	src/store/record.c src/store/record.h \
 	src/store/row.c src/store/row.h \
 	src/store/row_list.c src/store/row_list.h \

@@ -108,6 +108,54 @@ void rig_got(struct rig *rig, enum rd_err err) {
     blob_unref(get.at.key);
 }
 
+static int compare_rows(const void *left, const void *right) {
+    const struct scanned_row *a = left, *b = right;
+    size_t shorter = a->key.len < b->key.len ? a->key.len : b->key.len;
+    if (a->slot != b->slot)
+        return a->slot < b->slot ? -1 : 1;
+    int order = memcmp(a->key.data, b->key.data, shorter);
+    return order != 0 ? order : (a->key.len > b->key.len) - (a->key.len < b->key.len);
+}
+
+/* Collects the rows in the range of a scan and behind its cursor, sorted; returns how many. */
+static size_t collect(struct rig *rig, const struct store_scan_order *order,
+                      struct scanned_row **rows) {
+    size_t count = 0;
+    for (const struct rig_row *row = rig->rows; row != NULL; row = row->hh.next) {
+        struct scanned_row found = {
+            .key = {row->key + 1, row->hh.keylen - 1}, .value = row->value, .is_live = true};
+        found.slot = slot_of_key(rig->conf.partitioner, found.key.data, found.key.len);
+        struct scanned_row after = {.slot = order->after_slot};
+        if (order->after_key != NULL)
+            after.key = (struct resp_slice){order->after_key->bytes, order->after_key->len};
+        if (row->value == NULL || row->key[0] != order->space || order->due ||
+            found.slot < order->first_slot || found.slot > order->last_slot ||
+            (order->after_key != NULL && compare_rows(&found, &after) <= 0))
+            continue;
+        *(struct scanned_row *)append(rows, &count, sizeof(found)) = found;
+    }
+    if (count > 1)
+        qsort(*rows, count, sizeof(**rows), compare_rows);
+    return count;
+}
+
+void rig_scanned(struct rig *rig, enum rd_err err) {
+    struct scanned_row *rows = NULL;
+    assert(rig->scan_count > 0);
+    struct store_scan_order order = rig->scans[0];
+    drop(rig->scans, &rig->scan_count, sizeof(order), 0);
+    size_t count = err == RD_OK ? collect(rig, &order, &rows) : 0;
+    struct event event = {.kind = EV_STORE_SCANNED};
+    event.store_scanned.token = order.token;
+    event.store_scanned.err = err;
+    event.store_scanned.rows = rows;
+    event.store_scanned.count = count < order.max_rows ? count : order.max_rows;
+    event.store_scanned.end = err == RD_OK && count <= order.max_rows;
+    rig_step(rig, &event);
+    blob_unref(order.after_key);
+    free(rows);
+}
+
 void rig_load_all(struct rig *rig) {
     while (rig->get_count > 0)
         rig_got(rig, RD_OK);
@@ -233,6 +281,12 @@ static void on_effect(struct rig *rig, struct effect *effect) {
         *put = (struct rig_put){effect->store_put.at, effect->store_put.value, 0};
         blob_ref(put->at.key);
         blob_ref(put->value);
+        break;
+    }
+    case EFF_STORE_SCAN: {
+        struct store_scan_order *scan = append(&rig->scans, &rig->scan_count, sizeof(*scan));
+        *scan = effect->store_scan;
+        blob_ref(scan->after_key);
         break;
     }
     case EFF_STORE_COMMIT:
@@ -394,6 +448,8 @@ void rig_stop(struct rig *rig) {
     rig_drop_frames(rig);
     for (size_t i = 0; i < rig->get_count; i++)
         blob_unref(rig->gets[i].at.key);
+    for (size_t i = 0; i < rig->scan_count; i++)
+        blob_unref(rig->scans[i].after_key);
     for (size_t i = 0; i < rig->put_count; i++) {
         blob_unref(rig->puts[i].at.key);
         blob_unref(rig->puts[i].value);
@@ -401,7 +457,7 @@ void rig_stop(struct rig *rig) {
     for (size_t i = 0; i < rig->reply_count; i++)
         client_reply_free(rig->replies[i].reply);
     rig->get_count = rig->put_count = rig->commit_count = rig->reply_count = 0;
-    rig->dial_count = rig->close_count = 0;
+    rig->dial_count = rig->close_count = rig->scan_count = 0;
     rig->unanswered = 0;
     memset(rig->peers, 0, sizeof(rig->peers));
 }
@@ -418,6 +474,7 @@ void rig_reset(struct rig *rig) {
         blob_unref(rig->kept[i]);
     free(rig->frames);
     free(rig->gets);
+    free(rig->scans);
     free(rig->puts);
     free(rig->commits);
     free(rig->replies);

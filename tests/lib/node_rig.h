@@ -54,11 +54,13 @@ struct rig {
     struct rig_frame *frames;
     struct rig_get *gets;
     struct rig_put *puts;
+    struct store_scan_order *scans;
     uint64_t *commits; /* tokens */
     struct rig_reply *replies;
     struct effect *dials;
     uint64_t *closes;
     size_t frame_count, get_count, put_count, commit_count, reply_count, dial_count, close_count;
+    size_t scan_count;
 
     struct blob **kept; /* frames taken: alive until the rig ends */
     size_t kept_count;
@@ -116,6 +118,10 @@ void rig_got(struct rig *rig, enum rd_err err);
 
 /* Answers all reads. */
 void rig_load_all(struct rig *rig);
+
+/* Answers the oldest scan with a page of what the store holds, or with `err` if that is not RD_OK. No row of the rig is
+ * ever due. Asserts that there is a scan. */
+void rig_scanned(struct rig *rig, enum rd_err err);
 
 /* Ends the oldest commit; its rows reach the store unless `err` is an error. Asserts that there
  * is one. */

@@ -534,7 +534,8 @@ static uint64_t count_slots(void *arg, uint16_t first, uint16_t last) {
 START_TEST(counts_are_summed) {
     struct client_request request = {.op = CLIENT_COUNT};
     uint64_t slots = 0;
-    node_set_live_counter(rig.node, count_slots, &slots);
+    const struct store_view view = {.arg = &slots, .live_count = count_slots}, none = {0};
+    node_set_store_view(rig.node, &view);
     uint64_t tag = rig_ask(&rig, request);
     struct wire_msg one = rig_take(&rig, 1, WIRE_COUNT), two = rig_take(&rig, 2, WIRE_COUNT);
     ck_assert(slots > 0 && slots < 16384); /* where it is the first home in reach */
@@ -571,7 +572,7 @@ START_TEST(counts_are_summed) {
     reply = rig_reply(&rig, tag);
     ck_assert_uint_eq(reply->number, 16); /* alone it answers for all */
     client_reply_free(reply);
-    node_set_live_counter(rig.node, NULL, NULL);
+    node_set_store_view(rig.node, &none);
     rig_drop_frames(&rig);
 }
 END_TEST

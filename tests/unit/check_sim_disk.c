@@ -66,7 +66,7 @@ static void crash(struct fixture *f, enum disk_crash how) {
 static bool has(struct fixture *f, const char *key) {
     get(f, key, 1);
     struct disk_completion completion = next(f);
-    ck_assert(!completion.is_commit);
+    ck_assert_int_eq(completion.work, DISK_GET);
     ck_assert(completion.err == RD_OK || completion.err == RD_ENOTFOUND);
     ck_assert((completion.value != NULL) == (completion.err == RD_OK));
     blob_unref(completion.value);
@@ -86,7 +86,7 @@ START_TEST(answers_in_order_and_takes_its_time) {
     ck_assert_int_eq(completion.err, RD_ENOTFOUND);
     ck_assert_uint_ge(f.now_us, 10);
     completion = next(&f);
-    ck_assert(completion.is_commit);
+    ck_assert_int_eq(completion.work, DISK_COMMIT);
     ck_assert_uint_eq(completion.token, 2);
     ck_assert_int_eq(completion.err, RD_OK);
     ck_assert_uint_ge(f.now_us, 110);
@@ -96,6 +96,47 @@ START_TEST(answers_in_order_and_takes_its_time) {
     ck_assert_mem_eq(completion.value->bytes, "v", 1);
     blob_unref(completion.value);
     ck_assert_uint_eq(f.queue.count, 0);
+    stop(&f);
+}
+END_TEST
+
+START_TEST(scans_page_by_page) {
+    struct fixture f;
+    start(&f, 11);
+    put(&f, "a", "1");
+    put(&f, "b", "2");
+    put(&f, "c", "3");
+    disk_commit(&f.disk, 1, f.now_us);
+    next(&f);
+    struct store_scan_order order = {
+        .token = 2, .last_slot = 16383, .max_rows = 2, .max_bytes = 100};
+    disk_scan(&f.disk, &order, f.now_us);
+    struct disk_completion page = next(&f);
+    ck_assert_int_eq(page.work, DISK_SCAN);
+    ck_assert_uint_eq(page.token, 2);
+    ck_assert_int_eq(page.err, RD_OK);
+    ck_assert_uint_eq(page.count, 2);
+    ck_assert(!page.end);
+    ck_assert_mem_eq(page.rows[1].key.data, "b", 1);
+    ck_assert_mem_eq(page.rows[1].value->bytes, "2", 1);
+    order.after_slot = page.rows[1].slot;
+    order.after_key = mem_blob("b", 1);
+    disk_completion_free(&page);
+
+    disk_scan(&f.disk, &order, f.now_us);
+    page = next(&f);
+    ck_assert_uint_eq(page.count, 1);
+    ck_assert(page.end);
+    ck_assert_mem_eq(page.rows[0].key.data, "c", 1);
+    disk_completion_free(&page);
+    blob_unref(order.after_key);
+
+    order = (struct store_scan_order){.token = 3, .due = true, .due_before_ms = 9, .max_rows = 1};
+    disk_scan(&f.disk, &order, f.now_us);
+    page = next(&f);
+    ck_assert_uint_eq(page.count, 0);
+    ck_assert(page.end);
+    disk_completion_free(&page);
     stop(&f);
 }
 END_TEST
@@ -195,6 +236,7 @@ int main(void) {
     Suite *suite = suite_create("sim/disk");
     TCase *tcase = tcase_create("disk");
     tcase_add_loop_test(tcase, answers_in_order_and_takes_its_time, 0, 20);
+    tcase_add_test(tcase, scans_page_by_page);
     tcase_add_test(tcase, stalls);
     tcase_add_loop_test(tcase, keeps_what_was_committed, 0, 3);
     tcase_add_test(tcase, forgets_a_suffix_of_the_rest);
