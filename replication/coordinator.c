@@ -245,17 +245,15 @@ struct asker request_asker(const struct request *request, uint64_t round) {
 }
 
 void coordinator_check(const struct coordinator *co) {
-    uint32_t used = 0;
-    for (uint32_t i = 0; i < co->slot_count; i++)
-        used += co->slots[i] != NULL;
-    assert(used == co->in_flight && co->in_flight + co->free_count == co->slot_count);
-    uint32_t lingering = 0;
+    assert(co->in_flight + co->free_count == co->slot_count);
+    uint32_t listed = 0, lingering = 0;
     uint64_t last = 0;
     for (const struct request *at = co->deadlines; at != NULL; at = at->next) {
+        assert(co->slots[at->slot] == at && co->generations[at->slot] == at->generation);
         assert(at->deadline_us >= last);
         last = at->deadline_us;
         lingering += at->replied;
-        used--;
+        listed++;
     }
-    assert(used == 0 && lingering == co->lingering);
+    assert(listed == co->in_flight && lingering == co->lingering);
 }

@@ -31,6 +31,7 @@ static void race(unsigned number) {
     cluster_conf(&conf, FIVE);
     conf.seed = number;
     conf.network.delay_mean_us = 1000;
+    conf.node.partitions = 64; /* 120 clusters: their placements are most of what this costs */
     struct cluster *c = cluster_make(&conf);
     struct world *world = cluster_world(c);
     order_of(number, order);

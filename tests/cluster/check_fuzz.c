@@ -43,7 +43,7 @@ int main(void) {
     Suite *suite = suite_create("fuzz");
     TCase *tcase = tcase_create("fuzz");
     tcase_set_timeout(tcase, 120);
-    tcase_add_loop_test(tcase, holds_and_repeats, 1, 1 + SEEDS);
+    tcase_add_loop_test(tcase, holds_and_repeats, 1, 1 + test_share(SEEDS));
     tcase_add_test(tcase, differs_from_seed_to_seed);
     tcase_add_test(tcase, is_not_changed_by_a_trace);
     suite_add_tcase(suite, tcase);

@@ -8,4 +8,8 @@
  * main's exit status. */
 int test_run(Suite *suite);
 
+/* How many of `n` random cases to run: all of them, but under sanitizers, where each costs ten times as much, every fifth, at
+ * least one. For loops over seeds, which say no more than another seed would; not for tables of cases. */
+int test_share(int n);
+
 #endif

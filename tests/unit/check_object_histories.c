@@ -330,7 +330,7 @@ static void must_converge(struct history *history) {
     }
 }
 
-#define SEEDS_PER_TEST 400
+#define SEEDS_PER_TEST ((uint64_t)test_share(400))
 
 START_TEST(agrees_with_sets_of_writes) {
     for (uint64_t s = 0; s < SEEDS_PER_TEST; s++) {

@@ -247,7 +247,7 @@ int main(void) {
     TCase *tcase = tcase_create("random");
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_loop_test(tcase, a_random_life, 0, 20 * RIG_ENGINES);
+    tcase_add_loop_test(tcase, a_random_life, 0, test_share(20) * RIG_ENGINES);
     suite_add_tcase(suite, tcase);
     return test_run(suite);
 }
