@@ -239,6 +239,10 @@ bool coordinator_can_ask(const struct coordinator *co, uint16_t member) {
     return member == MEMBER_SELF || peers_reachable(co->peers, member);
 }
 
+bool coordinator_healthy(const struct coordinator *co, uint16_t member) {
+    return member == MEMBER_SELF || peers_healthy(co->peers, member);
+}
+
 struct asker request_asker(const struct request *request, uint64_t round) {
     return (struct asker){
         .kind = ASKER_REQUEST, .member = MEMBER_SELF, .id = request_id(request), .round = round};

@@ -137,6 +137,9 @@ size_t coordinator_homes(const struct coordinator *co, const struct request *req
 /* True if `member` is this node or can be reached now. */
 bool coordinator_can_ask(const struct coordinator *co, uint16_t member);
 
+/* True if `member` is this node or healthy (peers_healthy): the predicate for routing. */
+bool coordinator_healthy(const struct coordinator *co, uint16_t member);
+
 /* The asker of a local replica operation for `request`. */
 struct asker request_asker(const struct request *request, uint64_t round);
 

@@ -40,7 +40,7 @@ static bool try_next(struct coordinator *co, struct request *request) {
     make_message(request, &msg);
     for (int slow = 0; slow <= 1; slow++)
         for (size_t i = 0; i < count; i++) {
-            if (was_tried(op, homes[i]) || peers_prompt(co->peers, homes[i]) == slow ||
+            if (was_tried(op, homes[i]) || peers_healthy(co->peers, homes[i]) == slow ||
                 !peers_say(co->peers, homes[i], &msg))
                 continue;
             op->member = homes[i];
@@ -94,7 +94,7 @@ void op_forward_lost(struct coordinator *co, struct request *request, uint16_t m
 }
 
 void op_forward_expired(struct coordinator *co, struct request *request) {
-    peers_slow(co->peers, request->forward.member);
+    peers_missed(co->peers, request->forward.member, request->started_us);
     coordinator_fail(co, request, RD_EUNKNOWN,
                      "the replica that took the write did not answer in time: it may have been "
                      "written");

@@ -22,7 +22,7 @@ static uint32_t rank(const struct coordinator *co, uint16_t member) {
     if (!peers_reachable(co->peers, member))
         return UINT32_MAX;
     uint32_t speed = latency_rank(peers_latency(co->peers, member));
-    return peers_prompt(co->peers, member) ? 1 + speed : UINT32_MAX / 2 + speed;
+    return peers_healthy(co->peers, member) ? 1 + speed : UINT32_MAX / 2 + speed;
 }
 
 /* Lists the homes by rank; equals stay in order of preference. */
@@ -96,7 +96,7 @@ static uint64_t hedge_delay(const struct coordinator *co, const struct op_read *
     for (uint8_t i = op->quorum.needed < op->home_count ? (uint8_t)op->quorum.needed : 0;
          op->quorum.needed < op->home_count && i < op->home_count; i++) {
         uint16_t member = op->homes[i].member;
-        if (!peers_prompt(co->peers, member))
+        if (!peers_healthy(co->peers, member))
             continue;
         uint64_t p99 = latency_p99_us(peers_latency(co->peers, member), timeout / 10);
         if (delay == 0 || p99 < delay)
@@ -365,7 +365,7 @@ void op_read_expired(struct coordinator *co, struct request *request) {
     for (uint8_t i = 0; i < op->home_count; i++) {
         struct read_home *home = &op->homes[i];
         if (home->member != MEMBER_SELF && home->asked && (!home->answered || home->repairing))
-            peers_slow(co->peers, home->member);
+            peers_missed(co->peers, home->member, home->asked_us);
         home->answered = true;
     }
     if (request->replied)

@@ -419,7 +419,7 @@ void op_write_expired(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
     for (uint8_t i = 0; i < op->home_count; i++)
         if (op->homes[i].asked && !op->homes[i].answered && op->homes[i].member != MEMBER_SELF)
-            peers_slow(co->peers, op->homes[i].member);
+            peers_missed(co->peers, op->homes[i].member, request->started_us);
     if (op->round > 0) {
         fail_unknown(co, request);
         return;

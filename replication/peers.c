@@ -73,11 +73,12 @@ bool peers_reachable(const struct peers *peers, uint16_t member) {
     return best_link(peers, member) != NULL;
 }
 
-bool peers_prompt(const struct peers *peers, uint16_t member) {
+bool peers_healthy(const struct peers *peers, uint16_t member) {
     return peers_reachable(peers, member) && peers->peers[member].slow_until_us <= now_us(peers);
 }
 
-void peers_slow(struct peers *peers, uint16_t member) {
+void peers_missed(struct peers *peers, uint16_t member, uint64_t asked_us) {
+    (void)asked_us;
     if (member < peers->peer_count)
         peers->peers[member].slow_until_us = now_us(peers) + SLOW_US;
 }

@@ -131,11 +131,12 @@ void peers_drop(struct peers *peers, struct link *link, const char *reason);
 /* True if a frame can be sent to `member` right now (never for the node itself). */
 bool peers_reachable(const struct peers *peers, uint16_t member);
 
-/* True if `member` is reachable and has not left a request without an answer lately. */
-bool peers_prompt(const struct peers *peers, uint16_t member);
+/* The predicate for routing: `member` is reachable, and nothing speaks against its answering at
+ * once (never true of the node itself). Who is not healthy is asked last, or replaced. */
+bool peers_healthy(const struct peers *peers, uint16_t member);
 
-/* Notes that `member` left a request without an answer. */
-void peers_slow(struct peers *peers, uint16_t member);
+/* Notes that `member` left a request that it was asked at `asked_us` without an answer. */
+void peers_missed(struct peers *peers, uint16_t member, uint64_t asked_us);
 
 /* Notes that `member` took `us` to answer a read. */
 void peers_answered(struct peers *peers, uint16_t member, uint64_t us);

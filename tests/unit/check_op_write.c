@@ -179,8 +179,8 @@ START_TEST(the_deadline_ends_it) {
     rig_expect(&rig, tag, RD_EUNKNOWN);
     rig_ack(&rig, 1, &one);
     ck_assert_uint_eq(rig_stats(&rig).late_answers, 1);
-    ck_assert(!peers_prompt(&rig.node->peers, 1));
-    ck_assert(!peers_prompt(&rig.node->peers, 2));
+    ck_assert(!peers_healthy(&rig.node->peers, 1));
+    ck_assert(!peers_healthy(&rig.node->peers, 2));
 }
 END_TEST
 

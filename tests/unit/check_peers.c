@@ -343,7 +343,7 @@ START_TEST(states_of_members) {
     ck_assert_int_eq(view.state, MEMBER_UP);
     node_member(rig.node, 2, rig.now, &view);
     ck_assert_int_eq(view.state, MEMBER_DOWN); /* it was never there */
-    peers_slow(&rig.node->peers, 1);
+    peers_missed(&rig.node->peers, 1, rig.now.mono_us);
     node_member(rig.node, 1, rig.now, &view);
     ck_assert_int_eq(view.state, MEMBER_SUSPECT);
     rig_elapse(&rig, 1001);
