@@ -547,14 +547,23 @@ static enum rd_err flush_entry(struct replica *replica, struct replica_entry *en
     return RD_OK;
 }
 
+/* The row is not what this node believed. Dots that it gave out under the key may be known
+ * elsewhere and not here: they are burnt, and all of the incarnation with them. A key under which
+ * it gave out none says nothing, so that a disk that stays full costs one incarnation, not one for
+ * each row. */
+static void burn_dots(struct core *core, const struct version *held) {
+    if (version_newest_epoch(held, core->actors.incarnation) == NULL)
+        return;
+    actors_begin(&core->actors, &core->prng);
+    core->stats.fresh_incarnations++;
+}
+
 /* What was to be written cannot be: everybody stacked on the key is told, its dots are burnt,
  * and the row is read again before the key is used. */
 static void fail_entry(struct replica *replica, struct replica_entry *entry, enum rd_err err) {
-    struct core *core = replica->core;
     if (entry->last_batch != 0)
         DL_DELETE(replica->committing, entry);
-    core->stats.fresh_incarnations++;
-    actors_begin(&core->actors, &core->prng);
+    burn_dots(replica->core, &entry->held.version);
     entry->dirty = false;
     entry->last_batch = 0;
     object_free(&entry->held);

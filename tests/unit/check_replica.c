@@ -469,6 +469,38 @@ START_TEST(burnt_dots_are_not_issued_again) {
 }
 END_TEST
 
+/* A disk that stays full must not make a new name for every row that it refuses. */
+START_TEST(a_failed_commit_ends_an_incarnation_only_if_it_had_dots_of_its_own) {
+    merge("j", "B1 | B1@5=d", 1);
+    got(NULL, RD_ENOTFOUND);
+    merge("k", "B2 | B2@5=d", 2);
+    got(NULL, RD_ENOTFOUND);
+    flush(1, NULL);
+    stored(1, RD_EFULL);
+    expect(REPLICA_STORED, 2, RD_EFULL);
+    expect(REPLICA_STORED, 1, RD_EFULL);
+    got(NULL, RD_ENOTFOUND);
+    got(NULL, RD_ENOTFOUND);
+    ck_assert_uint_eq(core.actors.incarnation, 26);
+    ck_assert_uint_eq(core.stats.fresh_incarnations, 0);
+    load("j", 3); /* two rows of one batch, each with a dot of its own */
+    got(NULL, RD_ENOTFOUND);
+    write_value(expect(REPLICA_LOADED, 3, RD_ENOTFOUND), "b", 4);
+    load("k", 5);
+    got(NULL, RD_ENOTFOUND);
+    write_value(expect(REPLICA_LOADED, 5, RD_ENOTFOUND), "c", 6);
+    flush(2, NULL);
+    stored(2, RD_EFULL);
+    ck_assert_uint_ne(core.actors.incarnation, 26);
+    ck_assert_uint_eq(core.stats.fresh_incarnations, 1);
+    expect(REPLICA_STORED, 6, RD_EFULL);
+    expect(REPLICA_STORED, 4, RD_EFULL);
+    got(NULL, RD_ENOTFOUND);
+    got(NULL, RD_ENOTFOUND);
+    expect_nothing();
+}
+END_TEST
+
 START_TEST(rows_carry_what_the_store_counts) {
     merge("k", "A1 | A1@5=a/777", 1);
     got(NULL, RD_OK);
@@ -686,6 +718,7 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, batches_answer_those_who_rest_on_them);
     tcase_add_test(tcase, a_failed_commit_fails_everything_stacked_on_it);
     tcase_add_test(tcase, burnt_dots_are_not_issued_again);
+    tcase_add_test(tcase, a_failed_commit_ends_an_incarnation_only_if_it_had_dots_of_its_own);
     tcase_add_test(tcase, rows_carry_what_the_store_counts);
     tcase_add_test(tcase, what_is_known_already_is_acknowledged_without_a_write);
     tcase_add_test(tcase, what_is_known_but_not_durable_yet_waits);
