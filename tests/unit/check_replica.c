@@ -479,6 +479,7 @@ START_TEST(a_failed_commit_ends_an_incarnation_only_if_it_had_dots_of_its_own) {
     stored(1, RD_EFULL);
     expect(REPLICA_STORED, 2, RD_EFULL);
     expect(REPLICA_STORED, 1, RD_EFULL);
+    expect_nothing();
     got(NULL, RD_ENOTFOUND);
     got(NULL, RD_ENOTFOUND);
     ck_assert_uint_eq(core.actors.incarnation, 26);
