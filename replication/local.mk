@@ -73,11 +73,13 @@ replication_libreplication_la_SOURCES = \
 	replication/wire.c \
 	replication/wire.h
 
+if PLANTED
 # The same sources with planted bugs (replication/planted.h). Whoever links it compiles what includes
 # replication/node_conf.h with -DRD_PLANTED_BUGS too.
 check_LTLIBRARIES += replication/libplanted.la
 replication_libplanted_la_SOURCES = $(replication_libreplication_la_SOURCES)
 replication_libplanted_la_CPPFLAGS = $(AM_CPPFLAGS) -DRD_PLANTED_BUGS
+endif
 
 check_PROGRAMS += tests/unit/check_varint
 tests_unit_check_varint_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

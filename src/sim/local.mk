@@ -46,6 +46,7 @@ tests_cluster_check_requests_LDADD = tests/lib/libgolden.la $(TEST_LIBS) $(UP_TO
 tests_cluster_check_scenarios_LDADD = tests/lib/libgolden.la $(TEST_LIBS) $(UP_TO_SIM)
 EXTRA_DIST += tests/cluster/traces
 
+if PLANTED
 # The simulator over replication/ with planted bugs (replication/planted.h): tests that its checkers find them.
 check_LTLIBRARIES += src/sim/libsimplanted.la
 src_sim_libsimplanted_la_SOURCES = $(src_sim_libsim_la_SOURCES)
@@ -54,3 +55,4 @@ check_PROGRAMS += tests/cluster/check_planted
 tests_cluster_check_planted_CPPFLAGS = $(AM_CPPFLAGS) -DRD_PLANTED_BUGS
 tests_cluster_check_planted_LDADD = $(TEST_LIBS) src/sim/libsimplanted.la src/store/libstore.la \
 	replication/libplanted.la $(UP_TO_RESP) $(SQLITE_LIBS) -lpthread
+endif
