@@ -385,6 +385,7 @@ void op_write_answer(struct coordinator *co, struct request *request,
         return;
     }
     home->answered = true;
+    peers_served(co->peers, answer->member);
     bool good = answer->err == RD_OK;
     if (answer->member == MEMBER_SELF && !good) {
         /* a node that cannot keep its own dot must not vouch for the write */

@@ -17,7 +17,8 @@
     X(CONTEXT_IGNORED, "a write with a context replaces all that is there")                        \
     X(NO_SECOND_ROUND, "a plain SET leaves what its first round did not cover")                    \
     X(LWW_BY_WALL_CLOCK, "replicas keep the sibling with the newest wall clock")                   \
-    X(LONE_SIBLING_SENT, "a write sends its new sibling without the object's vector")
+    X(LONE_SIBLING_SENT, "a write sends its new sibling without the object's vector")              \
+    X(SUSPECT_NEVER_CLEARED, "a suspect peer that answers its probes stays suspect")
 
 #define PLANTED_ENUM(name, text) PLANTED_##name,
 enum planted_bug { PLANTED_BUGS(PLANTED_ENUM) PLANTED_COUNT };
