@@ -8,8 +8,8 @@
 #include <stddef.h>
 
 #define CALM_US 400000    /* so long in time takes one off the score */
-#define HOLD_US 1000000   /* who misses request after request is suspect for so long at least */
-#define SUSPECT_PROBES 10 /* in failure-timeout */
+#define HOLD_US 500000    /* who misses request after request is suspect for so long at least */
+#define SUSPECT_PROBES 20 /* in failure-timeout */
 
 static uint64_t later(uint64_t a, uint64_t b) {
     return a > b ? a : b;

@@ -21,6 +21,7 @@ src_sim_libsim_la_SOURCES = \
 	src/sim/plan.c src/sim/plan.h \
 	src/sim/queue.c src/sim/queue.h \
 	src/sim/scenario.c src/sim/scenario.h src/sim/scenario_amnesia.c src/sim/scenario_birth.c \
+	src/sim/scenario_failure.c \
 	src/sim/scenario_siblings.c src/sim/scenario_time.c \
 	src/sim/trace.c src/sim/trace.h \
 	src/sim/workload.c src/sim/workload.h \

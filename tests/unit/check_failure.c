@@ -124,7 +124,7 @@ static const char *const stories[] = {
     "link miss miss miss miss miss miss miss miss miss up miss suspect sick",
     "link miss miss miss miss miss serve miss miss miss miss miss miss up",
     "link miss miss miss miss miss miss miss miss miss answer miss suspect",
-    /* who answers probes and nothing else stays suspect for a second */
+    /* who answers probes and nothing else stays suspect for half a second */
     "link miss miss miss miss miss miss miss miss miss miss suspect answer suspect wait:20 answer "
     "up",
     "link wait:1 doubt wait:1 probe wait:3 suspect",
