@@ -42,6 +42,8 @@ static const struct scenario scenarios[] = {
      scenario_disk_full_or_readonly},
     {"bootstrap_race", "five fresh nodes in any order form one cluster and lose nothing", 0,
      scenario_bootstrap_race},
+    {"birth_answer_lost", "a promise that is lost on its way holds up no birth", 3,
+     scenario_birth_answer_lost},
     {"wrong_neighbour", "nodes of another cluster are refused, by name or by secret", 0,
      scenario_wrong_neighbour},
     {"n_val_change", "a node with other cluster-wide settings is refused", 0,

@@ -60,6 +60,7 @@ void scenario_disk_full_or_readonly(struct cluster *c);
 
 /* scenario_birth.c: how clusters form, and who does not belong. */
 void scenario_bootstrap_race(struct cluster *c);
+void scenario_birth_answer_lost(struct cluster *c);
 void scenario_wrong_neighbour(struct cluster *c);
 void scenario_n_val_change(struct cluster *c);
 
