@@ -54,6 +54,7 @@ void coordinator_free(struct coordinator *co) {
     free(co->slots);
     free(co->generations);
     free(co->free_slots);
+    scan_memory_free(&co->scan_memory);
     *co = (struct coordinator){0};
 }
 
@@ -87,7 +88,7 @@ enum rd_err coordinator_open(struct coordinator *co, enum request_kind kind,
     struct request *request = calloc(1, sizeof(*request));
     if (request == NULL)
         return RD_ENOMEM;
-    if (kind != REQUEST_COUNT) {
+    if (kind != REQUEST_COUNT && kind != REQUEST_SCAN) {
         enum rd_err err = blob_new(key, key_len, &request->key);
         if (err != RD_OK) {
             free(request);
@@ -121,6 +122,12 @@ struct request *coordinator_find(struct coordinator *co, uint64_t id) {
         return request;
     co->core->stats.late_answers++;
     return NULL;
+}
+
+void coordinator_extend(struct coordinator *co, struct request *request, uint64_t us) {
+    DL_DELETE(co->deadlines, request);
+    request->deadline_us = co->core->now.mono_us + us;
+    insert_deadline(co, request);
 }
 
 void coordinator_hedge_at(struct coordinator *co, struct request *request, uint64_t at_us) {

@@ -14,6 +14,7 @@
 #include "replication/op_forward.h"
 #include "replication/op_read.h"
 #include "replication/op_report.h"
+#include "replication/op_scan.h"
 #include "replication/op_write.h"
 #include "replication/peers.h"
 #include "replication/placement.h"
@@ -25,7 +26,8 @@ enum request_kind {
     REQUEST_WRITE,
     REQUEST_FORWARD,
     REQUEST_REPORT,
-    REQUEST_COUNT
+    REQUEST_COUNT,
+    REQUEST_SCAN
 };
 
 /* Who is answered in the end. */
@@ -50,7 +52,7 @@ struct request {
     uint32_t slot, generation;
     enum request_kind kind;
     struct requester from;
-    struct blob *key; /* owned reference; NULL for COUNT */
+    struct blob *key; /* owned reference; NULL for COUNT and SCAN */
     uint16_t partition;
     uint64_t started_us, deadline_us;
     bool replied;      /* the requester has its answer; the request lives on for late answers */
@@ -66,6 +68,7 @@ struct request {
         struct op_forward forward;
         struct op_report report;
         struct op_count count;
+        struct op_scan scan;
     };
 };
 
@@ -76,6 +79,8 @@ struct coordinator {
     struct replica *replica;
     struct placement *placement;
     struct birth *birth;
+    struct scan_jobs *scan_jobs;
+    struct scan_memory scan_memory;
     struct request **slots; /* owned */
     uint32_t *generations;  /* owned, by slot */
     uint32_t *free_slots;   /* owned stack */
@@ -93,7 +98,7 @@ enum rd_err coordinator_init(struct coordinator *co, struct core *core);
 void coordinator_free(struct coordinator *co);
 
 /* Opens a request of `kind` with the deadline of request-timeout. `key` (borrowed, copied) is
- * that of all but REQUEST_COUNT; it may be empty, and then NULL. Errors: RD_EOVERLOADED,
+ * that of all but REQUEST_COUNT and REQUEST_SCAN; it may be empty, and then NULL. Errors: RD_EOVERLOADED,
  * RD_ENOMEM. */
 enum rd_err coordinator_open(struct coordinator *co, enum request_kind kind,
                              const struct requester *from, const void *key, size_t key_len,
@@ -102,6 +107,9 @@ enum rd_err coordinator_open(struct coordinator *co, enum request_kind kind,
 /* The request's name, never 0, and the request of a name, or NULL if it has ended. */
 uint64_t request_id(const struct request *request);
 struct request *coordinator_find(struct coordinator *co, uint64_t id);
+
+/* Sets the request's deadline anew, `us` from now. */
+void coordinator_extend(struct coordinator *co, struct request *request, uint64_t us);
 
 /* Asks for a hedge at `at_us`. */
 void coordinator_hedge_at(struct coordinator *co, struct request *request, uint64_t at_us);

@@ -7,15 +7,41 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replication/varint.h"
+
 void client_reply_free(struct client_reply *reply) {
     if (reply == NULL)
         return;
     object_free(&reply->object);
     buf_free(&reply->context);
+    buf_free(&reply->keys);
+    blob_unref(reply->after_key);
     for (size_t i = 0; i < reply->report_count; i++)
         buf_free(&reply->reports[i].clock);
     free(reply->reports);
     free(reply);
+}
+
+bool client_reply_next_key(const struct buf *keys, size_t *at, struct resp_slice *out) {
+    uint64_t len;
+    if (*at >= buf_len(keys))
+        return false;
+    enum rd_err err = varint_get(buf_data(keys), buf_len(keys), at, &len);
+    assert(err == RD_OK && len <= buf_len(keys) - *at);
+    (void)err;
+    *out = (struct resp_slice){buf_data(keys) + *at, (size_t)len};
+    *at += (size_t)len;
+    return true;
+}
+
+enum rd_err client_reply_add_key(struct buf *keys, struct resp_slice key) {
+    size_t before = buf_len(keys);
+    enum rd_err err = varint_put(keys, key.len);
+    if (err == RD_OK)
+        err = buf_append(keys, key.data, key.len);
+    if (err != RD_OK)
+        buf_truncate(keys, before);
+    return err;
 }
 
 static void effect_release(struct effect *effect) {

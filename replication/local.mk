@@ -37,6 +37,7 @@ replication_libreplication_la_SOURCES = \
 	replication/node_frames.c \
 	replication/node_id.h \
 	replication/node_private.h \
+	replication/node_scan.c \
 	replication/node_stats.h \
 	replication/node_view.c \
 	replication/object.c \
@@ -44,12 +45,16 @@ replication_libreplication_la_SOURCES = \
 	replication/object_codec.c \
 	replication/op_count.c \
 	replication/op_count.h \
+	replication/op_flush.c \
+	replication/op_flush.h \
 	replication/op_forward.c \
 	replication/op_forward.h \
 	replication/op_read.c \
 	replication/op_read.h \
 	replication/op_report.c \
 	replication/op_report.h \
+	replication/op_scan.c \
+	replication/op_scan.h \
 	replication/op_write.c \
 	replication/op_write.h \
 	replication/peers.c \
@@ -67,6 +72,10 @@ replication_libreplication_la_SOURCES = \
 	replication/replica.h \
 	replication/ring.c \
 	replication/ring.h \
+	replication/scan_jobs.c \
+	replication/scan_jobs.h \
+	replication/scan_page.c \
+	replication/scan_page.h \
 	replication/store_port.h \
 	replication/slot.c \
 	replication/slot.h \
@@ -224,3 +233,11 @@ check_PROGRAMS += tests/unit/check_node_oom
 tests_unit_check_node_oom_SOURCES = tests/unit/check_node_oom.c $(NODE_RIG)
 tests_unit_check_node_oom_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_node_oom_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_scan_page
+tests_unit_check_scan_page_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_scan_page_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_op_scan
+tests_unit_check_op_scan_SOURCES = tests/unit/check_op_scan.c $(NODE_RIG)
+tests_unit_check_op_scan_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

@@ -144,6 +144,8 @@ static enum rd_err init_parts(struct node *node, const struct node_conf *conf, c
     if (err != RD_OK)
         return err;
     replica_init(&node->replica, core);
+    scan_jobs_init(&node->scan_jobs, core);
+    node->co.scan_jobs = &node->scan_jobs;
     node->co.members = &node->members;
     node->co.peers = &node->peers;
     node->co.replica = &node->replica;
@@ -187,6 +189,7 @@ void node_free(struct node **node) {
     assert(at->magic == NODE_MAGIC && !at->stepping);
     if (at->replica.core != NULL)
         replica_free(&at->replica);
+    scan_jobs_free(&at->scan_jobs);
     coordinator_free(&at->co);
     birth_free(&at->birth);
     placement_free(&at->placement);
@@ -268,6 +271,9 @@ static void request_lost(struct node *node, struct request *request, uint16_t me
     case REQUEST_COUNT:
         op_count_lost(co, request, member);
         break;
+    case REQUEST_SCAN:
+        op_scan_lost(co, request, member);
+        break;
     }
 }
 
@@ -294,6 +300,9 @@ static void request_expired(struct node *node, struct request *request) {
         break;
     case REQUEST_COUNT:
         op_count_expired(co, request);
+        break;
+    case REQUEST_SCAN:
+        op_scan_expired(co, request);
         break;
     }
 }
@@ -327,7 +336,7 @@ static void settle(struct node *node) {
             start_parked(node);
         while (replica_next(&node->replica, &answer))
             node_on_replica_answer(node, &answer);
-    } while (tell_lost(node));
+    } while (node_give_scans(node) || tell_lost(node));
 }
 
 /* ---- events --------------------------------------------------------------------------------------- */
@@ -340,7 +349,10 @@ static void on_timer(struct node *node) {
         struct request *request = node->co.hedges;
         DL_DELETE2(node->co.hedges, request, hedge_prev, hedge_next);
         request->hedge_us = 0;
-        op_read_hedge(&node->co, request);
+        if (request->kind == REQUEST_SCAN)
+            op_scan_hedge(&node->co, request);
+        else
+            op_read_hedge(&node->co, request);
     }
     if (node->next_tick_us <= now && node->identity.durable) {
         node->next_tick_us = now + PEERS_TICK_US;
@@ -358,10 +370,15 @@ static void on_timer(struct node *node) {
 /* A page of a scan goes to whoever asked for it. */
 static void on_scanned(struct node *node, const struct event *event) {
     switch ((enum scan_user)(event->store_scanned.token >> SCAN_USER_SHIFT)) {
+    case SCAN_KEYS:
+        if (!scan_jobs_scanned(&node->scan_jobs, event->store_scanned.token,
+                               event->store_scanned.err, event->store_scanned.rows,
+                               event->store_scanned.count, event->store_scanned.end))
+            node->core.stats.late_answers++;
+        break;
     case SCAN_NOBODY:
     case SCAN_HINTS:
     case SCAN_EXCHANGE:
-    case SCAN_KEYS:
     case SCAN_REAP:
     case SCAN_SCRUB:
         node->core.stats.late_answers++;

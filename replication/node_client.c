@@ -141,10 +141,10 @@ void node_on_client(struct node *node, const struct client_request *client) {
     }
     enum request_kind kind = client->op == CLIENT_READ       ? REQUEST_READ
                              : client->op == CLIENT_REPLICAS ? REQUEST_REPORT
-                                                             : REQUEST_COUNT;
+                             : client->op == CLIENT_COUNT    ? REQUEST_COUNT
+                                                             : REQUEST_SCAN;
     enum rd_err err =
-        coordinator_open(&node->co, kind, &from, kind == REQUEST_COUNT ? NULL : client->key,
-                         client->key_len, &request);
+        coordinator_open(&node->co, kind, &from, client->key, client->key_len, &request);
     if (err != RD_OK) {
         coordinator_turn_away(&node->co, &from, err, rd_err_text(err));
         return;
@@ -154,8 +154,10 @@ void node_on_client(struct node *node, const struct client_request *client) {
                       client->monotonic);
     else if (kind == REQUEST_REPORT)
         op_report_start(&node->co, request);
-    else
+    else if (kind == REQUEST_COUNT)
         op_count_start(&node->co, request);
+    else
+        op_scan_start(&node->co, request, client);
 }
 
 void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *msg) {

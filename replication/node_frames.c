@@ -183,6 +183,8 @@ static void route_write_answer(struct node *node, uint64_t id, const struct writ
         op_write_answer(&node->co, request, answer);
     else if (request->kind == REQUEST_READ)
         op_read_repaired(&node->co, request, answer->member, answer->err == RD_OK);
+    else if (request->kind == REQUEST_SCAN)
+        op_flush_answer(&node->co, request, answer->member, answer->round, answer->err == RD_OK);
 }
 
 /* Decodes the object of an answer into *object if there is one. Damage is RD_EPROTO. */
@@ -304,6 +306,10 @@ static enum rd_err dispatch(struct node *node, uint16_t member, const struct wir
     case WIRE_COUNT_ANSWER:
         on_count_answer(node, member, msg);
         return RD_OK;
+    case WIRE_SCAN:
+        return node_on_scan(node, member, msg);
+    case WIRE_SCAN_ANSWER:
+        return node_on_scan_answer(node, member, msg);
     default:
         return RD_EPROTO;
     }

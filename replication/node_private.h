@@ -41,6 +41,7 @@ struct node {
     struct replica replica;
     struct placement placement;
     struct coordinator co;
+    struct scan_jobs scan_jobs;
     struct forwarded forwarded;
     struct identity identity;
     uint32_t parked; /* writes that wait for the birth */
@@ -67,6 +68,13 @@ void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *
 /* A message of a ready link that is none of the handshake's (node_frames.c). The link may be
  * gone afterwards. */
 void node_on_message(struct node *node, struct link *link, const struct wire_msg *msg);
+
+/* A peer's SCAN and SCAN-ANSWER (node_scan.c). Error: RD_EPROTO. */
+enum rd_err node_on_scan(struct node *node, uint16_t member, const struct wire_msg *msg);
+enum rd_err node_on_scan_answer(struct node *node, uint16_t member, const struct wire_msg *msg);
+
+/* Hands the local replica's finished lists to whoever asked; says whether there were any. */
+bool node_give_scans(struct node *node);
 
 /* An answer of the local replica. */
 void node_on_replica_answer(struct node *node, const struct replica_answer *answer);

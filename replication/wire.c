@@ -72,6 +72,13 @@ static const struct form forms[WIRE_KINDS] = {
                               BYTES(forward_answer.text), BYTES(forward_answer.context)}},
     [WIRE_COUNT] = {"COUNT", {NUM(count.id)}},
     [WIRE_COUNT_ANSWER] = {"COUNT-ANSWER", {NUM(count_answer.id), NUM(count_answer.number)}},
+    [WIRE_SCAN] = {"SCAN",
+                   {NUM(scan.id), NUM(scan.round), NUM(scan.flags), NUM(scan.slot), BYTES(scan.key),
+                    NUM(scan.last_slot), NUM(scan.max_rows), NUM(scan.place)}},
+    [WIRE_SCAN_ANSWER] = {"SCAN-ANSWER",
+                          {NUM(scan_answer.id), NUM(scan_answer.round), NUM(scan_answer.err),
+                           NUM(scan_answer.slot), NUM(scan_answer.behind_key),
+                           BYTES(scan_answer.key), BYTES(scan_answer.page)}},
 };
 
 static size_t field_count(const struct form *form) {

@@ -46,6 +46,8 @@ enum wire_kind {
     WIRE_FORWARD_ANSWER,
     WIRE_COUNT,
     WIRE_COUNT_ANSWER,
+    WIRE_SCAN,
+    WIRE_SCAN_ANSWER,
     WIRE_KINDS
 };
 
@@ -64,6 +66,10 @@ struct wire_hello {
 #define WIRE_FORWARD_DELETE 1u
 #define WIRE_FORWARD_WITH_CONTEXT 2u
 #define WIRE_FORWARD_HAS_CONTEXT 4u
+
+/* SCAN flags. */
+#define WIRE_SCAN_BEHIND_KEY 1u
+#define WIRE_SCAN_TOMBSTONES 2u
 
 struct wire_msg {
     enum wire_kind kind;
@@ -154,6 +160,25 @@ struct wire_msg {
             uint64_t id;
             uint64_t number;
         } count_answer;
+        struct {
+            uint64_t id;
+            uint64_t round; /* given back, as is id */
+            uint64_t flags;
+            uint64_t slot;         /* from its start, or from behind the key */
+            struct resp_slice key; /* with BEHIND_KEY; may be empty */
+            uint64_t last_slot;    /* included */
+            uint64_t max_rows;
+            uint64_t place; /* not 0: where the first key of the slot with this place is wanted */
+        } scan;
+        struct {
+            uint64_t id;
+            uint64_t round;
+            uint64_t err;
+            uint64_t slot;          /* all before it is in the page */
+            uint64_t behind_key;    /* 1: the key too */
+            struct resp_slice key;  /* may be empty */
+            struct resp_slice page; /* see scan_page.h */
+        } scan_answer;
     };
 };
 

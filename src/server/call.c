@@ -257,6 +257,9 @@ static void finish(struct call *call) {
     }
     call->done = true;
     if (call->client != NULL) {
+        if (call->client->alone == call) {
+            call->client->alone = NULL;
+        }
         advance(call->client);
     } else {
         forget_orphan(call);

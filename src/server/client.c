@@ -122,7 +122,7 @@ void client_free(struct client *client) {
 /* True while the connection itself does not forbid to take one more command from the input. */
 static bool may_take(const struct client *client) {
     return !client->doomed && !client->last_words && client->barrier == NULL &&
-           client->in_flight < CLIENT_MAX_IN_FLIGHT &&
+           client->alone == NULL && client->in_flight < CLIENT_MAX_IN_FLIGHT &&
            buf_len(&client->out) < CLIENT_MAX_UNSENT_BYTES;
 }
 

@@ -53,6 +53,7 @@ struct client {
     /* Calls, oldest first. */
     struct call *first_call, *last_call;
     size_t in_flight;
+    struct call *alone;   /* nothing is parsed before it has finished */
     struct call *barrier; /* waits for all before it; nothing is parsed meanwhile */
 
     /* Output. */

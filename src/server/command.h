@@ -35,6 +35,9 @@ typedef enum call_progress command_fn(struct call *call);
 /* Ours: runs only when every earlier command of the connection has finished, since it looks at what they did. */
 #define COMMAND_BARRIER (1u << 16)
 
+/* Ours: nothing that the connection sends behind it is looked at before it has finished. */
+#define COMMAND_ALONE (1u << 17)
+
 /* Access categories that do not follow from the flags. */
 #define COMMAND_ACL_KEYSPACE (1u << 0)
 #define COMMAND_ACL_STRING (1u << 1)

@@ -16,6 +16,7 @@
 #define OOM COMMAND_DENYOOM
 #define FAST COMMAND_FAST
 #define BARRIER COMMAND_BARRIER
+#define WHOLE (COMMAND_BARRIER | COMMAND_ALONE) /* it is about all keys */
 #define ANYTIME (COMMAND_LOADING | COMMAND_STALE)
 #define ALWAYS (COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE)
 #define ADMIN (COMMAND_ADMIN | ALWAYS)
@@ -217,6 +218,17 @@ static const struct command rows[] = {
      .complexity = "O(N) where N is the number of keys",
      .summary = "Counts how many of the keys exist; a key given twice counts twice.",
      .syntax = "key...", .tips = "request_policy:multi_shard response_policy:agg_sum"},
+    {"flushall", cmd_flushall, -1, .flags = WRITE | WHOLE,
+     .acl = COMMAND_ACL_KEYSPACE | COMMAND_ACL_DANGEROUS, .group = "server", .since = "1.0.0",
+     .complexity = "O(N) where N is the number of keys",
+     .summary = "Deletes all keys of the cluster, as they are when it comes to them.",
+     .syntax = "[flush-type: ASYNC|SYNC]",
+     .tips = "request_policy:all_shards response_policy:all_succeeded"},
+    {"flushdb", cmd_flushdb, -1, .flags = WRITE | WHOLE,
+     .acl = COMMAND_ACL_KEYSPACE | COMMAND_ACL_DANGEROUS, .group = "server", .since = "1.0.0",
+     .complexity = "O(N) where N is the number of keys",
+     .summary = "Deletes all keys, as FLUSHALL does.", .syntax = "[flush-type: ASYNC|SYNC]",
+     .tips = "request_policy:all_shards response_policy:all_succeeded"},
     {"get", cmd_get, 2, KEYS(1, 1, 1, "RO access"), .flags = READS | FAST,
      .acl = COMMAND_ACL_STRING, .group = "string", .since = "1.0.0", .complexity = "O(1)",
      .summary = "Reads the value of a key; of concurrent values the newest.", .syntax = "key"},
@@ -228,6 +240,11 @@ static const struct command rows[] = {
      .group = "server", .since = "1.0.0", .complexity = "O(1)",
      .summary = "Describes the server in sections of name:value lines.", .syntax = "[section...]",
      .tips = "nondeterministic_output request_policy:all_shards response_policy:special"},
+    {"keys", cmd_keys, 2, .flags = READS | WHOLE,
+     .acl = COMMAND_ACL_KEYSPACE | COMMAND_ACL_DANGEROUS, .group = "generic", .since = "1.0.0",
+     .complexity = "O(N) where N is the number of keys",
+     .summary = "Lists all keys of the cluster that match a pattern.", .syntax = "pattern",
+     .tips = "request_policy:all_shards nondeterministic_output_order"},
     {"mget", cmd_mget, -2, KEYS(1, -1, 1, "RO access"), .flags = READS | FAST,
      .acl = COMMAND_ACL_STRING, .group = "string", .since = "1.0.0",
      .complexity = "O(N) where N is the number of keys",
@@ -244,6 +261,10 @@ static const struct command rows[] = {
      .syntax = "[message]", .tips = "request_policy:all_shards response_policy:all_succeeded"},
     {"quit", cmd_quit, -1, .flags = LOGIN, .acl = CONNECTION, .group = "connection",
      .since = "1.0.0", .complexity = "O(1)", .summary = "Closes the connection."},
+    {"randomkey", cmd_randomkey, 1, .flags = READS | WHOLE, .acl = COMMAND_ACL_KEYSPACE,
+     .group = "generic", .since = "1.0.0", .complexity = "O(1), more where keys are few",
+     .summary = "Replies one of the keys, not all equally likely.",
+     .tips = "request_policy:all_shards response_policy:special nondeterministic_output"},
     {"readonly", cmd_readonly, 1, .flags = ANYTIME | FAST, .acl = CONNECTION, .group = "cluster",
      .since = "3.0.0", .complexity = "O(1)",
      .summary = "Accepted for the sake of cluster-aware clients; every node serves every key."},
@@ -253,6 +274,13 @@ static const struct command rows[] = {
     {"reset", cmd_reset, 1, .flags = LOGIN, .acl = CONNECTION, .group = "connection",
      .since = "6.2.0", .complexity = "O(1)",
      .summary = "Makes the connection as it was when it was new."},
+    {"scan", cmd_scan, -2, .flags = READS | WHOLE, .acl = COMMAND_ACL_KEYSPACE, .group = "generic",
+     .since = "2.8.0",
+     .complexity =
+         "O(1) for every call; O(N) for a complete iteration, where N is the number of keys",
+     .summary = "Lists the keys of the whole cluster page by page; any node continues it.",
+     .syntax = "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+     .tips = "nondeterministic_output request_policy:special"},
     {"select", cmd_select, 2, .flags = ANYTIME | FAST, .acl = CONNECTION, .group = "connection",
      .since = "1.0.0", .complexity = "O(1)",
      .summary = "Chooses a database; there is only number 0.", .syntax = "index"},

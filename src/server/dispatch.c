@@ -148,6 +148,9 @@ void dispatch(struct client *client, const struct resp_slice *argv, size_t argc)
         client->barrier = call;
         call->waiting++;
     }
+    if ((call->row->flags & COMMAND_ALONE) != 0) {
+        client->alone = call;
+    }
     if (call->waiting == 0) {
         call_run(call);
         return;

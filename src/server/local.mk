@@ -32,6 +32,7 @@ src_server_libserver_la_SOURCES += \
 	src/server/cmd_dyncluster.c \
 	src/server/cmd_inspect.c \
 	src/server/cmd_keys.c \
+	src/server/cmd_scan.c \
 	src/server/cmd_server.c \
 	src/server/cmd_string.c \
 	src/server/command.h \

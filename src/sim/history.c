@@ -13,6 +13,7 @@ static void op_free(struct op *op) {
     blob_unref(op->context);
     blob_unref(op->token);
     object_free(&op->object);
+    buf_free(&op->keys);
     for (size_t i = 0; i < op->report_count; i++) {
         buf_free(&op->reports[i].clock);
     }
@@ -66,6 +67,9 @@ void history_answer(struct history *history, struct op *op, struct client_reply 
     if (buf_len(&reply->context) > 0) {
         op->token = mem_blob(buf_data(&reply->context), buf_len(&reply->context));
     }
+    op->next_cursor = reply->cursor;
+    op->keys = reply->keys;
+    reply->keys = (struct buf){0};
     op->reports = reply->reports;
     op->report_count = reply->report_count;
     reply->reports = NULL;

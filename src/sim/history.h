@@ -21,6 +21,9 @@ struct op {
     bool wants_token; /* READ: the context is wanted, as by DYNGET */
     uint32_t r, w;    /* 0: the node's own */
     uint64_t expires_ms;
+    uint64_t cursor;   /* SCAN, FLUSH */
+    uint32_t count;    /* SCAN */
+    bool exact;        /* SCAN: pages may end anywhere */
     uint64_t asked_us; /* true time */
 
     bool answered; /* by the node, or because it died */
@@ -29,6 +32,8 @@ struct op {
     char text[120];
     bool existed;                   /* of a deletion */
     uint64_t number;                /* of a count */
+    uint64_t next_cursor;           /* of SCAN and FLUSH: 0 at the end */
+    struct buf keys;                /* of a SCAN: as in client_reply */
     struct object object;           /* of a read: what came back */
     struct blob *token;             /* the context that came back; NULL: none */
     struct replica_report *reports; /* of DYNREPLICAS; owned */

@@ -32,6 +32,11 @@ void history_text_request(const struct op *op, struct buf *out) {
     case CLIENT_COUNT:
         mem_printf(out, "COUNT");
         break;
+    case CLIENT_SCAN:
+    case CLIENT_FLUSH:
+        mem_printf(out, "%s from %llu", op->kind == CLIENT_SCAN ? "SCAN" : "FLUSH",
+                   (unsigned long long)op->cursor);
+        break;
     }
     if (op->r > 0) {
         mem_printf(out, " R=%u", op->r);

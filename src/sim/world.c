@@ -169,7 +169,11 @@ static void handle_client(struct world *world, const struct sim_event *event) {
         .with_context = op->with_context,
         .context = op->context != NULL ? (const char *)op->context->bytes : NULL,
         .context_len = op->context != NULL ? op->context->len : 0,
-        .expires_ms = op->expires_ms};
+        .expires_ms = op->expires_ms,
+        .cursor = op->cursor,
+        .last_slot = SLOT_COUNT - 1,
+        .count = op->count,
+        .exact = op->exact};
     trace_mark(&world->trace, world->now_us, 2002, event->node, op->tag);
     if (world->trace.listener != NULL) {
         struct buf text = {0};

@@ -117,13 +117,24 @@ static int compare_rows(const void *left, const void *right) {
     return order != 0 ? order : (a->key.len > b->key.len) - (a->key.len < b->key.len);
 }
 
+/* True if the row is an object with a value. */
+static bool is_live(const struct blob *value) {
+    struct object object;
+    if (value == NULL || object_decode(value->bytes, value->len, &object) != RD_OK)
+        return false;
+    bool live = object.count > 0;
+    object_free(&object);
+    return live;
+}
+
 /* Collects the rows in the range of a scan and behind its cursor, sorted; returns how many. */
 static size_t collect(struct rig *rig, const struct store_scan_order *order,
                       struct scanned_row **rows) {
     size_t count = 0;
     for (const struct rig_row *row = rig->rows; row != NULL; row = row->hh.next) {
-        struct scanned_row found = {
-            .key = {row->key + 1, row->hh.keylen - 1}, .value = row->value, .is_live = true};
+        struct scanned_row found = {.key = {row->key + 1, row->hh.keylen - 1},
+                                    .value = row->value,
+                                    .is_live = is_live(row->value)};
         found.slot = slot_of_key(rig->conf.partitioner, found.key.data, found.key.len);
         struct scanned_row after = {.slot = order->after_slot};
         if (order->after_key != NULL)

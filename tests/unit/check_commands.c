@@ -342,6 +342,124 @@ START_TEST(info_has_sections) {
 }
 END_TEST
 
+/* ---- all keys ------------------------------------------------------------------------------------- */
+
+/* Sets k0..k<count - 1>. */
+static void set_many(struct fake *fake, int fd, int count) {
+    char command[64];
+    for (int i = 0; i < count; i++) {
+        snprintf(command, sizeof(command), "SET k%d v", i);
+        ck_assert_str_eq(fake_ask(fake, fd, command), "+OK\r\n");
+    }
+}
+
+START_TEST(scans_are_parsed_as_redis_does) {
+    static const struct exchange table[] = {
+        {"SCAN 0", "*2\r\n$1\r\n0\r\n*0\r\n"},
+        {"SCAN x", "-ERR invalid cursor\r\n"},
+        {"SCAN 18446744073709551616", "-ERR invalid cursor\r\n"},
+        {"SCAN 0 COUNT 0", "-ERR syntax error\r\n"},
+        {"SCAN 0 COUNT -2147483648", "-ERR syntax error\r\n"},
+        {"SCAN 0 COUNT x", "-ERR value is not an integer or out of range\r\n"},
+        {"SCAN 0 MATCH", "-ERR syntax error\r\n"},
+        {"SCAN", "-ERR wrong number of arguments for 'scan' command\r\n"},
+        {"SET only v", "+OK\r\n"},
+        {"SCAN 0 MATCH on* COUNT 9223372036854775807 TYPE STRING",
+         "*2\r\n$1\r\n0\r\n*1\r\n$4\r\nonly\r\n"},
+        {"SCAN 0 TYPE list", "*2\r\n$1\r\n0\r\n*0\r\n"},
+        {"SCAN 0 MATCH x*", "*2\r\n$1\r\n0\r\n*0\r\n"},
+        {"KEYS *", "*1\r\n$4\r\nonly\r\n"},
+        {"KEYS [", "*0\r\n"},
+        {"RANDOMKEY", "$4\r\nonly\r\n"},
+        {"FLUSHALL now", "-ERR syntax error\r\n"},
+        {"FLUSHALL SYNC ASYNC", "-ERR syntax error\r\n"},
+        {"FLUSHDB async", "+OK\r\n"},
+        {"RANDOMKEY", "$-1\r\n"},
+        {"KEYS *", "*0\r\n"},
+    };
+    CHECK_EXCHANGES(table);
+}
+END_TEST
+
+START_TEST(pages_are_gathered) {
+    enum { KEYS = 1300 };
+    struct fake *fake = fake_new(1);
+    int fd = fake_connect(fake);
+    struct buf reply = {0};
+    set_many(fake, fd, KEYS);
+    fake_send_words(fd, "KEYS k*");
+    fake_collect(fake, fd, &reply);
+    ck_assert_int_eq(buf_append(&reply, "", 1), RD_OK);
+    ck_assert_int_eq(strncmp((const char *)buf_data(&reply), "*1300\r\n", 7), 0);
+    buf_reset(&reply, 0);
+    fake_send_words(fd, "SCAN 0 COUNT 1200");
+    fake_collect(fake, fd, &reply);
+    ck_assert_int_eq(buf_append(&reply, "", 1), RD_OK);
+    ck_assert_ptr_nonnull(strstr((const char *)buf_data(&reply), "\r\n*1200\r\n"));
+    ck_assert_str_eq(fake_ask(fake, fd, "FLUSHALL"), "+OK\r\n");
+    ck_assert_str_eq(fake_ask(fake, fd, "DBSIZE"), ":0\r\n");
+    buf_free(&reply);
+    close(fd);
+    fake_free(fake);
+}
+END_TEST
+
+/* What is sent behind FLUSHALL waits for it, what was sent before is waited for. */
+START_TEST(a_flush_is_alone_on_its_connection) {
+    struct fake *fake = fake_new(1);
+    int fd = fake_connect(fake);
+    fake->hold = true;
+    fake_send_words(fd, "SET before v");
+    fake_send_words(fd, "FLUSHALL");
+    fake_send_words(fd, "SET behind v");
+    fake_settle(fake);
+    ck_assert_uint_eq(fake->request_count, 1);
+    fake_answer(fake, 0);
+    fake_settle(fake);
+    ck_assert_uint_eq(fake->request_count, 4); /* the quarters */
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(fake->requests[0].request.op, CLIENT_FLUSH);
+        fake_answer(fake, 0);
+    }
+    fake_settle(fake);
+    ck_assert_uint_eq(fake->request_count, 1);
+    ck_assert_int_eq(fake->requests[0].request.op, CLIENT_WRITE);
+    fake->hold = false;
+    fake_settle(fake);
+    ck_assert_str_eq(fake_received(fd, NULL), "+OK\r\n+OK\r\n+OK\r\n");
+    ck_assert_str_eq(fake_ask(fake, fd, "KEYS *"), "*1\r\n$6\r\nbehind\r\n");
+    close(fd);
+    fake_free(fake);
+}
+END_TEST
+
+START_TEST(a_page_that_fails_is_tried_again) {
+    struct fake *fake = fake_new(1);
+    int fd = fake_connect(fake);
+    set_many(fake, fd, 10);
+    fake->hold = true;
+    fake_send_words(fd, "FLUSHALL");
+    fake_settle(fake);
+    fake->fail_with = RD_EUNKNOWN;
+    fake_answer(fake, 0);
+    fake->fail_with = RD_OK;
+    ck_assert_uint_eq(fake->request_count, 4);
+    fake->hold = false;
+    fake_settle(fake);
+    ck_assert_str_eq(fake_received(fd, NULL), "+OK\r\n");
+    fake->fail_with = RD_ENOQUORUM;
+    ck_assert_str_eq(
+        fake_ask(fake, fd, "FLUSHALL"),
+        "-NOQUORUM the fake says RD_ENOQUORUM; 0 keys were deleted, 0 of 4 quarters of "
+        "the slots are done\r\n");
+    ck_assert_str_eq(fake_ask(fake, fd, "KEYS *"), "-NOQUORUM the fake says RD_ENOQUORUM\r\n");
+    fake->fail_with = RD_OK;
+    ck_assert_str_eq(fake_ask(fake, fd, "KEYS *"), "*0\r\n");
+    close(fd);
+    fake_free(fake);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("commands");
     TCase *tcase = tcase_create("commands");
@@ -357,6 +475,10 @@ int main(void) {
     tcase_add_test(tcase, siblings_are_described);
     tcase_add_test(tcase, configuration);
     tcase_add_test(tcase, info_has_sections);
+    tcase_add_test(tcase, scans_are_parsed_as_redis_does);
+    tcase_add_test(tcase, pages_are_gathered);
+    tcase_add_test(tcase, a_flush_is_alone_on_its_connection);
+    tcase_add_test(tcase, a_page_that_fails_is_tried_again);
     suite_add_tcase(suite, tcase);
     return test_run(suite);
 }

@@ -40,6 +40,8 @@ static const struct {
     [WIRE_FORWARD_ANSWER] = {"FORWARD-ANSWER", "nnnnbb"},
     [WIRE_COUNT] = {"COUNT", "n"},
     [WIRE_COUNT_ANSWER] = {"COUNT-ANSWER", "nn"},
+    [WIRE_SCAN] = {"SCAN", "nnnnbnnn"},
+    [WIRE_SCAN_ANSWER] = {"SCAN-ANSWER", "nnnnnbb"},
 };
 
 static const char *const numbers[] = {"0", "1", "10", "4294967296", "18446744073709551615"};

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "replication/node.h"
+#include "replication/scan_page.h"
 #include "server/clock.h"
 #include "server/command_rows.h"
 #include "server/driver.h"
@@ -261,6 +262,65 @@ static void answer_replicas(struct client_reply *reply) {
     }
 }
 
+/* The first key that a reader sees behind the position; NULL: there is none up to `last_slot`. */
+static struct fake_key *next_key(struct fake *fake, const struct scan_position *at,
+                                 uint16_t last_slot) {
+    struct fake_key *best = NULL;
+    uint16_t best_slot = 0;
+    for (size_t i = 0; i < fake->key_count; i++) {
+        struct fake_key *key = &fake->keys[i];
+        const struct resp_slice name = {buf_data(&key->name), buf_len(&key->name)};
+        uint16_t slot = slot_of_key(PARTITIONER_CRC16, name.data, name.len);
+        if (slot > last_slot || scan_position_passed(at, slot, name) ||
+            object_winner(&key->object, clock_now().wall_us / 1000) == NULL) {
+            continue;
+        }
+        if (best != NULL) {
+            const struct resp_slice other = {buf_data(&best->name), buf_len(&best->name)};
+            if (scan_order(slot, name, best_slot, other) >= 0) {
+                continue;
+            }
+        }
+        best = key;
+        best_slot = slot;
+    }
+    return best;
+}
+
+/* SCAN and FLUSH: pages of exactly `count` keys. */
+static void answer_scan(struct fake *fake, const struct client_request *request,
+                        struct client_reply *reply) {
+    struct scan_position at = {0};
+    struct fake_key *key;
+    scan_position_slot(&at, (uint16_t)(request->cursor >> CLIENT_CURSOR_SLOT_SHIFT));
+    if (request->key != NULL) {
+        const struct resp_slice name = {request->key, request->key_len};
+        ck_assert_int_eq(scan_position_key(&at, at.slot, name), RD_OK);
+    }
+    while ((key = next_key(fake, &at, request->last_slot)) != NULL) {
+        const struct resp_slice name = {buf_data(&key->name), buf_len(&key->name)};
+        uint16_t slot = slot_of_key(PARTITIONER_CRC16, name.data, name.len);
+        if (reply->number == request->count) {
+            reply->after_key = request->exact ? blob_ref(at.key) : NULL;
+            reply->cursor = (uint64_t)(request->exact ? at.slot : slot)
+                                << CLIENT_CURSOR_SLOT_SHIFT |
+                            (request->exact ? 1 : 0);
+            break;
+        }
+        if (request->op == CLIENT_FLUSH) {
+            struct context all;
+            ck_assert_int_eq(object_context(&key->object, &all), RD_OK);
+            ck_assert_int_eq(object_remove(&key->object, &all, ++fake->counter << 16, NULL), RD_OK);
+            context_free(&all);
+        } else {
+            ck_assert_int_eq(client_reply_add_key(&reply->keys, name), RD_OK);
+        }
+        reply->number++;
+        ck_assert_int_eq(scan_position_key(&at, slot, name), RD_OK);
+    }
+    scan_position_free(&at);
+}
+
 void fake_answer(struct fake *fake, size_t index) {
     ck_assert_uint_lt(index, fake->request_count);
     struct client_request request = fake->requests[index].request;
@@ -277,6 +337,8 @@ void fake_answer(struct fake *fake, size_t index) {
             reply->number +=
                 object_winner(&fake->keys[i].object, clock_now().wall_us / 1000) != NULL;
         }
+    } else if (request.op == CLIENT_SCAN || request.op == CLIENT_FLUSH) {
+        answer_scan(fake, &request, reply);
     } else if (request.op == CLIENT_REPLICAS) {
         answer_replicas(reply);
     } else {
@@ -322,7 +384,7 @@ void driver_submit(struct driver *driver, const struct client_request *request) 
     }
     struct fake_request *added = &fake->requests[fake->request_count++];
     *added = (struct fake_request){.request = *request, .arrival = fake->submitted++};
-    added->request.key = copy_of(request->key, request->key_len);
+    added->request.key = request->key == NULL ? NULL : copy_of(request->key, request->key_len);
     added->request.context =
         request->context == NULL ? NULL : copy_of(request->context, request->context_len);
     added->request.value = blob_ref(request->value);
