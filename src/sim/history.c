@@ -61,6 +61,7 @@ void history_answer(struct history *history, struct op *op, struct client_reply 
     finish(history, op, reply->err, now_us);
     snprintf(op->text, sizeof op->text, "%.119s", reply->text);
     op->existed = reply->existed;
+    op->stand_ins = reply->stand_ins;
     op->number = reply->number;
     op->object = reply->object;
     reply->object = (struct object){0};

@@ -31,6 +31,7 @@ struct op {
     enum rd_err err; /* also RD_EREFUSED: nobody listened; RD_ECLOSED: the node died first */
     char text[120];
     bool existed;                   /* of a deletion */
+    uint32_t stand_ins;             /* fallbacks among the replicas that its answer rests on */
     uint64_t number;                /* of a count */
     uint64_t next_cursor;           /* of SCAN and FLUSH: 0 at the end */
     struct buf keys;                /* of a SCAN: as in client_reply */

@@ -72,6 +72,11 @@ void machine_add_stats(struct node_stats *sum, const struct node *node) {
     struct node_stats one;
     node_stats(node, &one);
     sum->read_repairs += one.read_repairs;
+    sum->hints_kept += one.hints_kept;
+    sum->hints_delivered += one.hints_delivered;
+    sum->hints_dropped += one.hints_dropped;
+    sum->hints_refused += one.hints_refused;
+    sum->stand_ins += one.stand_ins;
     sum->sibling_reads += one.sibling_reads;
     sum->quorum_failures_read += one.quorum_failures_read;
     sum->quorum_failures_write += one.quorum_failures_write;

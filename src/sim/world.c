@@ -38,6 +38,9 @@ void world_conf_default(struct world_conf *conf, uint32_t nodes, uint64_t seed) 
     node->max_object_bytes = 64 << 20;
     node->max_requests = 10000;
     node->read_repair = true;
+    node->sloppy_quorum = node->hinted_handoff = true;
+    node->max_hint_bytes = 1 << 30;
+    node->handoff_rate = 64 << 20;
 }
 
 struct world *world_new(const struct world_conf *conf) {
@@ -270,11 +273,6 @@ struct op *world_ask(struct world *world, const struct op *request) {
                                                   .life = machine->life,
                                                   .a = op->tag});
     return op;
-}
-
-uint64_t world_resumed_us(const struct world *world, uint32_t node) {
-    assert(node < world->conf.nodes);
-    return world->machines[node].resumed_us;
 }
 
 bool world_is_stuck(struct world *world) {
