@@ -29,6 +29,9 @@ void actors_begin(struct actors *actors, struct prng *prng);
  * up. */
 struct dot actors_next(struct actors *actors, struct prng *prng, const struct version *held);
 
+/* The first dot of a fresh epoch: of an actor that nobody knows yet. */
+struct dot actors_fresh(struct actors *actors, struct prng *prng);
+
 /* True if `seen` has dots of the present incarnation that `held` lacks: the held copy has
  * forgotten something. */
 bool actors_forgot(const struct actors *actors, const struct version *held,

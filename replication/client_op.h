@@ -60,6 +60,7 @@ struct client_reply {
     char text[200];
     struct object object; /* READ: merged, newest first, expired siblings still in it */
     struct buf context;   /* WRITE with_context: the new sealed token (for a READ: node_seal) */
+    uint32_t stand_ins;   /* of the nodes that answered and counted: fallbacks, no homes */
     bool existed;         /* WRITE delete: a reader would have seen the key before */
     struct replica_report *reports; /* REPLICAS */
     size_t report_count;

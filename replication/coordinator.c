@@ -75,7 +75,9 @@ static bool make_room(struct coordinator *co) {
     struct request *at = co->lingering > 0 ? co->deadlines : NULL;
     while (at != NULL && !at->replied)
         at = at->next;
-    if (at != NULL)
+    if (at != NULL && at->kind == REQUEST_WRITE)
+        op_write_make_way(co, at);
+    else if (at != NULL)
         coordinator_close(co, at);
     return at != NULL;
 }
@@ -171,6 +173,7 @@ static void answer_peer(struct coordinator *co, const struct requester *from,
     msg.forward_answer.handled = handled;
     if (reply != NULL) {
         msg.forward_answer.existed = reply->existed;
+        msg.forward_answer.stand_ins = reply->stand_ins;
         msg.forward_answer.text =
             (struct resp_slice){(const uint8_t *)reply->text, strlen(reply->text)};
         msg.forward_answer.context =
@@ -248,6 +251,20 @@ bool coordinator_can_ask(const struct coordinator *co, uint16_t member) {
 
 bool coordinator_healthy(const struct coordinator *co, uint16_t member) {
     return member == MEMBER_SELF || peers_healthy(co->peers, member);
+}
+
+size_t coordinator_fallbacks(const struct coordinator *co, const struct request *request,
+                             uint16_t *out, size_t max) {
+    uint16_t list[RING_MAX_MEMBERS];
+    size_t count = 0, listed = 0, homes = 0;
+    if (co->core->conf.sloppy_quorum && co->core->conf.hinted_handoff) {
+        homes = placement_homes(co->placement, request->partition, list);
+        listed = placement_list(co->placement, request->partition, list, RING_MAX_MEMBERS);
+    }
+    for (size_t i = homes; i < listed && count < max; i++)
+        if (coordinator_healthy(co, list[i]))
+            out[count++] = list[i];
+    return count;
 }
 
 struct asker request_asker(const struct request *request, uint64_t round) {

@@ -76,7 +76,8 @@ struct coordinator {
     struct core *core; /* all borrowed */
     struct members *members;
     struct peers *peers;
-    struct replica *replica;
+    struct replica *replica; /* the node's own copies */
+    struct replica *hints;   /* those it keeps for others */
     struct placement *placement;
     struct birth *birth;
     struct scan_jobs *scan_jobs;
@@ -147,6 +148,11 @@ bool coordinator_can_ask(const struct coordinator *co, uint16_t member);
 
 /* True if `member` is this node or healthy (peers_healthy): the predicate for routing. */
 bool coordinator_healthy(const struct coordinator *co, uint16_t member);
+
+/* The healthy fallbacks of the request's key, in order of preference, up to `max`; this node is one
+ * if it is no home. None where sloppy quorums or hints are switched off. Returns how many. */
+size_t coordinator_fallbacks(const struct coordinator *co, const struct request *request,
+                             uint16_t *out, size_t max);
 
 /* The asker of a local replica operation for `request`. */
 struct asker request_asker(const struct request *request, uint64_t round);

@@ -17,12 +17,16 @@ replication_libreplication_la_SOURCES = \
 	replication/core.h \
 	replication/effects.c \
 	replication/effects.h \
-	replication/failure.c \
-	replication/failure.h \
 	replication/forwarded.c \
 	replication/forwarded.h \
 	replication/handshake.c \
 	replication/handshake.h \
+	replication/hint.c \
+	replication/hint.h \
+	replication/hint_ledger.c \
+	replication/hint_ledger.h \
+	replication/hints.c \
+	replication/hints.h \
 	replication/hlc.c \
 	replication/hlc.h \
 	replication/instant.h \
@@ -57,11 +61,11 @@ replication_libreplication_la_SOURCES = \
 	replication/op_scan.h \
 	replication/op_write.c \
 	replication/op_write.h \
+	replication/op_write_targets.c \
+	replication/op_write_targets.h \
 	replication/peers.c \
 	replication/peers.h \
 	replication/planted.h \
-	replication/probe.c \
-	replication/probe.h \
 	replication/placement.c \
 	replication/placement.h \
 	replication/preflist.c \
@@ -70,6 +74,9 @@ replication_libreplication_la_SOURCES = \
 	replication/quorum.h \
 	replication/replica.c \
 	replication/replica.h \
+	replication/replica_hint.c \
+	replication/replica_private.h \
+	replication/replica_store.c \
 	replication/ring.c \
 	replication/ring.h \
 	replication/scan_jobs.c \
@@ -164,9 +171,6 @@ check_PROGRAMS += tests/unit/check_replica
 tests_unit_check_replica_SOURCES = tests/unit/check_replica.c $(NODE_RIG)
 tests_unit_check_replica_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_replica_LDFLAGS = $(OOM_LDFLAGS)
-
-check_PROGRAMS += tests/unit/check_failure
-tests_unit_check_failure_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
 check_PROGRAMS += tests/unit/check_latency
 tests_unit_check_latency_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

@@ -146,9 +146,11 @@ static enum rd_err init_parts(struct node *node, const struct node_conf *conf, c
     replica_init(&node->replica, core);
     scan_jobs_init(&node->scan_jobs, core);
     node->co.scan_jobs = &node->scan_jobs;
+    hints_init(&node->hints, core, &node->members, &node->peers);
     node->co.members = &node->members;
     node->co.peers = &node->peers;
     node->co.replica = &node->replica;
+    node->co.hints = &node->hints.copies;
     node->co.placement = &node->placement;
     node->co.birth = &node->birth;
     err = birth_init(&node->birth, core, &node->members, &node->peers, conf->meta_birth, reason);
@@ -190,6 +192,7 @@ void node_free(struct node **node) {
     if (at->replica.core != NULL)
         replica_free(&at->replica);
     scan_jobs_free(&at->scan_jobs);
+    hints_free(&at->hints);
     coordinator_free(&at->co);
     birth_free(&at->birth);
     placement_free(&at->placement);
@@ -314,6 +317,7 @@ static bool tell_lost(struct node *node) {
     struct request *request, *next;
     DL_FOREACH_SAFE(node->co.deadlines, request, next) request_lost(node, request, member);
     birth_lost(&node->birth, member);
+    hints_lost(&node->hints, member);
     return true;
 }
 
@@ -334,7 +338,7 @@ static void settle(struct node *node) {
         if (node->parked > 0 && node->birth.state == BIRTH_BORN &&
             placement_is_known(&node->placement))
             start_parked(node);
-        while (replica_next(&node->replica, &answer))
+        while (replica_next(&node->replica, &answer) || replica_next(&node->hints.copies, &answer))
             node_on_replica_answer(node, &answer);
     } while (node_give_scans(node) || tell_lost(node));
 }
@@ -357,6 +361,7 @@ static void on_timer(struct node *node) {
     if (node->next_tick_us <= now && node->identity.durable) {
         node->next_tick_us = now + PEERS_TICK_US;
         peers_tick(&node->peers);
+        hints_tick(&node->hints);
         if (node->parked > 0)
             birth_want(&node->birth);
     }
@@ -376,8 +381,12 @@ static void on_scanned(struct node *node, const struct event *event) {
                                event->store_scanned.count, event->store_scanned.end))
             node->core.stats.late_answers++;
         break;
-    case SCAN_NOBODY:
     case SCAN_HINTS:
+        hints_scanned(&node->hints, event->store_scanned.token & SCAN_NUMBER_MASK,
+                      event->store_scanned.err, event->store_scanned.rows,
+                      event->store_scanned.count, event->store_scanned.end);
+        break;
+    case SCAN_NOBODY:
     case SCAN_EXCHANGE:
     case SCAN_REAP:
     case SCAN_SCRUB:
@@ -423,7 +432,8 @@ static void on_turn_end(struct node *node) {
     if (node->batch_count == MAX_OPEN_BATCHES ||
         (birth_dirty(&node->birth) && !flush_birth(node, &batch)))
         return;
-    size_t rows = replica_flush(&node->replica, batch.token);
+    size_t rows = replica_flush(&node->replica, batch.token) +
+                  replica_flush(&node->hints.copies, batch.token);
     if (node->identity.dirty)
         batch.identity = flush_identity(node);
     if (rows == 0 && !batch.identity && !batch.birth && !must_probe(node))
@@ -460,6 +470,7 @@ static void on_stored(struct node *node, uint64_t token, enum rd_err err) {
         birth_stored(&node->birth, batch.birth_row, err == RD_OK);
     note_store(node, err);
     replica_stored(&node->replica, token, err);
+    replica_stored(&node->hints.copies, token, err);
 }
 
 static void on_frame(struct node *node, const struct event *event) {
@@ -511,8 +522,9 @@ static void dispatch(struct node *node, const struct event *event) {
         on_frame(node, event);
         break;
     case EV_STORE_GOT:
-        replica_got(&node->replica, event->store_got.token, event->store_got.err,
-                    event->store_got.value);
+        replica_got((event->store_got.token & REPLICA_HINT_TOKEN) != 0 ? &node->hints.copies
+                                                                       : &node->replica,
+                    event->store_got.token, event->store_got.err, event->store_got.value);
         break;
     case EV_STORE_DONE:
         on_stored(node, event->store_done.token, event->store_done.err);
@@ -530,7 +542,6 @@ void node_step(struct node *node, struct instant now, const struct event *event,
     node->core.now = now;
     node->core.effects = effects;
     refresh_placement(node);
-    peers_step(&node->peers);
     dispatch(node, event);
     settle(node);
     node->core.effects = NULL;
@@ -550,5 +561,6 @@ uint64_t node_deadline_us(const struct node *node) {
 
 bool node_has_dirty_rows(const struct node *node) {
     return node->batch_count < MAX_OPEN_BATCHES &&
-           (node->identity.dirty || birth_dirty(&node->birth) || replica_dirty(&node->replica));
+           (node->identity.dirty || birth_dirty(&node->birth) || replica_dirty(&node->replica) ||
+            replica_dirty(&node->hints.copies));
 }

@@ -117,9 +117,11 @@ struct member_view {
     uint32_t vnodes;
     enum member_state state;
     enum member_status status;
-    uint32_t partitions;    /* that it is a home of */
-    uint64_t hints_pending; /* that this node holds for it */
-    uint64_t heard_ms;      /* since it was last heard; 0 for the node itself */
+    uint32_t partitions;     /* that it is a home of */
+    uint64_t hints_pending;  /* that this node holds for it */
+    uint64_t hint_bytes;     /* of their rows */
+    uint64_t hint_oldest_ms; /* the wall clock when the oldest of them came; 0: there is none */
+    uint64_t heard_ms;       /* since it was last heard; 0 for the node itself */
     bool self;
 };
 

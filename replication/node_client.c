@@ -40,15 +40,6 @@ static enum rd_err open_context(const struct node *node, const char *token, size
     return RD_OK;
 }
 
-static bool is_home(const struct node *node, uint16_t partition) {
-    uint16_t homes[PREFLIST_MAX_N];
-    size_t count = placement_homes(&node->placement, partition, homes);
-    for (size_t i = 0; i < count; i++)
-        if (homes[i] == MEMBER_SELF)
-            return true;
-    return false;
-}
-
 /* True if another home of the partition can be reached. */
 static bool has_other_home(const struct node *node, uint16_t partition) {
     uint16_t homes[PREFLIST_MAX_N];
@@ -63,7 +54,7 @@ static bool has_other_home(const struct node *node, uint16_t partition) {
 
 void node_start_write(struct node *node, struct request *request) {
     enum rd_err store_err = node->core.store_err;
-    bool home = is_home(node, request->partition);
+    bool home = placement_is_home(&node->placement, request->partition);
     if (home && store_err != RD_OK && !has_other_home(node, request->partition)) {
         coordinator_fail(&node->co, request, store_err, NO_WRITES, rd_err_text(store_err));
     } else if (home && store_err == RD_OK) {
@@ -173,7 +164,7 @@ void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *
     }
     uint16_t slot =
         slot_of_key(node->core.conf.partitioner, msg->forward.key.data, msg->forward.key.len);
-    if (!is_home(node, slot_partition(slot, node->core.conf.partitions))) {
+    if (!placement_is_home(&node->placement, slot_partition(slot, node->core.conf.partitions))) {
         coordinator_turn_away(&node->co, &from, RD_EREFUSED,
                               "the node it was forwarded to is no replica of the key; nothing was "
                               "written");

@@ -42,7 +42,11 @@ struct node_conf {
     uint64_t max_object_bytes;
     uint32_t max_requests; /* in flight; above it clients get RD_EOVERLOADED */
     bool read_repair;
-    bool trace; /* emit TRACE_DEBUG lines */
+    bool sloppy_quorum;      /* acknowledgements of fallbacks may count */
+    bool hinted_handoff;     /* what homes miss is kept for them */
+    uint64_t max_hint_bytes; /* of all hints together */
+    uint64_t handoff_rate;   /* bytes per second of background transfer; 0: as fast as it goes */
+    bool trace;              /* emit TRACE_DEBUG lines */
 #ifdef RD_PLANTED_BUGS
     enum planted_bug planted_bug;
 #endif

@@ -121,17 +121,37 @@ static void answer_read(struct node *node, const struct asker *asker, enum rd_er
     buf_free(&bytes);
 }
 
+/* Where this node has its copy of the key: among its own, or, where it is no home, among the hints. */
+static struct replica *node_copies(struct node *node, struct resp_slice key) {
+    uint32_t partitions = node->core.conf.partitions;
+    uint16_t slot = slot_of_key(node->core.conf.partitioner, key.data, key.len);
+    bool home = placement_is_home(&node->placement, slot_partition(slot, partitions));
+    return home || !placement_is_known(&node->placement) ? &node->replica : &node->hints.copies;
+}
+
 static void on_read(struct node *node, uint16_t member, const struct wire_msg *msg) {
     struct asker asker = {
         .kind = ASKER_PEER, .member = member, .id = msg->read.id, .digest = msg->read.digest};
     struct blob *key;
     enum rd_err err = blob_new(msg->read.key.data, msg->read.key.len, &key);
     if (err == RD_OK) {
-        err = replica_read(&node->replica, key, &asker);
+        err = replica_read(node_copies(node, msg->read.key), key, &asker);
         blob_unref(key);
     }
     if (err != RD_OK)
         answer_read(node, &asker, err, NULL);
+}
+
+/* Takes in a hint for others. */
+static enum rd_err keep_hint(struct node *node, struct blob *key, struct object *sent,
+                             const struct hint_owed *owed, const struct asker *asker) {
+    for (uint8_t i = 0; i < owed->count; i++)
+        if (members_find(&node->members, &owed->targets[i]) == MEMBER_NONE) {
+            object_free(sent);
+            return RD_EREFUSED;
+        }
+    node->core.stats.hints_kept++;
+    return replica_keep(&node->hints.copies, key, sent, owed, asker);
 }
 
 static enum rd_err on_write(struct node *node, uint16_t member, const struct wire_msg *msg) {
@@ -139,6 +159,9 @@ static enum rd_err on_write(struct node *node, uint16_t member, const struct wir
         .kind = ASKER_PEER, .member = member, .id = msg->write.id, .round = msg->write.round};
     struct object sent;
     struct blob *key;
+    struct hint_owed owed = {.must = msg->write.must == 1};
+    if (hint_unpack(msg->write.targets.data, msg->write.targets.len, &owed) != RD_OK)
+        return RD_EPROTO;
     if (node->birth.state != BIRTH_BORN) {
         answer_write(node, &asker, RD_ECLUSTERDOWN, 0, NULL, NULL);
         return RD_OK;
@@ -151,7 +174,10 @@ static enum rd_err on_write(struct node *node, uint16_t member, const struct wir
     if (err == RD_OK) {
         err = blob_new(msg->write.key.data, msg->write.key.len, &key);
         if (err == RD_OK) {
-            err = replica_merge(&node->replica, key, &sent, &asker);
+            if (owed.count > 0 && node_copies(node, msg->write.key) == &node->hints.copies)
+                err = keep_hint(node, key, &sent, &owed, &asker);
+            else
+                err = replica_merge(&node->replica, key, &sent, &asker);
             blob_unref(key);
         } else {
             object_free(&sent);
@@ -176,6 +202,10 @@ static void route_read_answer(struct node *node, uint64_t id, const struct read_
 }
 
 static void route_write_answer(struct node *node, uint64_t id, const struct write_answer *answer) {
+    if ((id & HINTS_ID) != 0) {
+        hints_answered(&node->hints, id, answer->member, answer->err);
+        return;
+    }
     struct request *request = coordinator_find(&node->co, id);
     if (request == NULL)
         return;

@@ -6,6 +6,7 @@
 #include "replication/coordinator.h"
 #include "replication/core.h"
 #include "replication/forwarded.h"
+#include "replication/hints.h"
 #include "replication/member.h"
 #include "replication/node.h"
 #include "replication/peers.h"
@@ -39,6 +40,7 @@ struct node {
     struct peers peers;
     struct birth birth;
     struct replica replica;
+    struct hints hints;
     struct placement placement;
     struct coordinator co;
     struct scan_jobs scan_jobs;

@@ -21,17 +21,13 @@ static enum member_state state_of(const struct node *node, uint16_t index, struc
         return MEMBER_UP;
     if (index >= node->peers.peer_count)
         return MEMBER_DOWN;
-    const struct watch *watch = &node->peers.peers[index].watch;
-    *heard_ms = now.mono_us > watch->heard_us ? (now.mono_us - watch->heard_us) / 1000 : 0;
-    switch (watch->state) {
-    case WATCH_UP:
-        return MEMBER_UP;
-    case WATCH_SUSPECT:
-        return MEMBER_SUSPECT;
-    case WATCH_DOWN:
-        break;
-    }
-    return MEMBER_DOWN;
+    const struct peer *peer = &node->peers.peers[index];
+    uint64_t patience = (uint64_t)node->core.conf.failure_timeout_ms * 1000;
+    *heard_ms = (now.mono_us - peer->heard_us) / 1000;
+    if (peers_reachable(&node->peers, index))
+        return peer->slow_until_us > now.mono_us ? MEMBER_SUSPECT : MEMBER_UP;
+    return peer->lost_us != 0 && now.mono_us - peer->lost_us < patience ? MEMBER_SUSPECT
+                                                                        : MEMBER_DOWN;
 }
 
 void node_member(const struct node *node, size_t index, struct instant now,
@@ -46,6 +42,12 @@ void node_member(const struct node *node, size_t index, struct instant now,
                                 .self = index == MEMBER_SELF};
     memcpy(out->zone, member->zone, sizeof(out->zone));
     out->state = state_of(node, (uint16_t)index, now, &out->heard_ms);
+    if (index != MEMBER_SELF) {
+        struct hint_sum owed = hints_owed(&node->hints, (uint16_t)index);
+        out->hints_pending = owed.count;
+        out->hint_bytes = owed.bytes;
+        out->hint_oldest_ms = owed.oldest_ms;
+    }
     out->partitions = placement_homes_of(&node->placement, (uint16_t)index);
 }
 
@@ -69,10 +71,15 @@ uint16_t node_slot(const struct node *node, const void *key, size_t len) {
 void node_stats(const struct node *node, struct node_stats *out) {
     *out = node->core.stats;
     out->requests_in_flight = node->co.in_flight;
-    out->keys_in_flight = node->replica.entry_count;
+    out->keys_in_flight = node->replica.entry_count + node->hints.copies.entry_count;
+    out->hints_pending = 0;
+    for (size_t i = 0; i < node->hints.ledger.target_count; i++)
+        out->hints_pending += node->hints.ledger.targets[i].sum.count;
+    out->hint_bytes = node->hints.ledger.bytes;
+    out->hints_counted = node->hints.ledger.counted;
     out->partitions_owned = node->placement.owned;
     out->members = node->members.count;
-    out->members_up = 1u + peers_up_count(&node->peers);
+    out->members_up = 1u + peers_reachable_count(&node->peers);
     out->born = node->birth.state == BIRTH_BORN;
     out->open = node_is_open(node);
     out->cluster_id[0] = 0;
@@ -116,6 +123,7 @@ void node_check(const struct node *node) {
     assert(node_id_compare(&node->members.items[MEMBER_SELF].id, &node->core.self) == 0);
     peers_check(&node->peers);
     replica_check(&node->replica);
+    hints_check(&node->hints);
     coordinator_check(&node->co);
     uint32_t parked = 0;
     for (const struct request *at = node->co.deadlines; at != NULL; at = at->next)

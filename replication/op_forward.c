@@ -31,14 +31,32 @@ static void make_message(const struct request *request, struct wire_msg *msg) {
                          (order->token != NULL ? WIRE_FORWARD_HAS_CONTEXT : 0);
 }
 
-/* Sends to the best home not tried yet; says whether there was one. */
+/* True if this node may coordinate the write itself, as a fallback. */
+static bool may_stand_in(const struct coordinator *co, const uint16_t *homes, size_t count) {
+    const struct node_conf *conf = &co->core->conf;
+    for (size_t i = 0; i < count; i++)
+        if (homes[i] == MEMBER_SELF)
+            return false; /* a home whose own disk takes no writes */
+    return conf->sloppy_quorum && conf->hinted_handoff && co->core->store_err == RD_OK;
+}
+
+/* No healthy home takes it: the node that was asked does, as a fallback. */
+static void stand_in(struct coordinator *co, struct request *request) {
+    request->kind = REQUEST_WRITE;
+    memset(&request->write, 0, sizeof(request->write));
+    op_write_start(co, request);
+}
+
+/* Goes on without an answer to pass on: to the best home not tried yet, or here. Says whether it
+ * could. */
 static bool try_next(struct coordinator *co, struct request *request) {
     struct op_forward *op = &request->forward;
     struct wire_msg msg;
     uint16_t homes[PREFLIST_MAX_N];
     size_t count = coordinator_homes(co, request, homes);
     make_message(request, &msg);
-    for (int slow = 0; slow <= 1; slow++)
+    bool fallback = may_stand_in(co, homes, count);
+    for (int slow = 0; slow <= !fallback; slow++)
         for (size_t i = 0; i < count; i++) {
             if (was_tried(op, homes[i]) || peers_healthy(co->peers, homes[i]) == slow ||
                 !peers_say(co->peers, homes[i], &msg))
@@ -48,7 +66,9 @@ static bool try_next(struct coordinator *co, struct request *request) {
             co->core->stats.requests_forwarded++;
             return true;
         }
-    return false;
+    if (fallback)
+        stand_in(co, request);
+    return fallback;
 }
 
 static void fail(struct coordinator *co, struct request *request) {
@@ -66,7 +86,6 @@ void op_forward_answer(struct coordinator *co, struct request *request, uint16_t
                        const struct wire_msg *msg) {
     if (member != request->forward.member)
         return;
-    peers_served(co->peers, member);
     if (!msg->forward_answer.handled && try_next(co, request))
         return;
     uint64_t err = msg->forward_answer.err;
@@ -81,6 +100,9 @@ void op_forward_answer(struct coordinator *co, struct request *request, uint16_t
     if (len > 0)
         memcpy(reply->text, text.data, len);
     reply->existed = msg->forward_answer.existed != 0;
+    reply->stand_ins =
+        (uint32_t)(msg->forward_answer.stand_ins <= PREFLIST_MAX_N ? msg->forward_answer.stand_ins
+                                                                   : PREFLIST_MAX_N);
     if (context.len <= CONTEXT_MAX_TOKEN_BYTES &&
         buf_append(&reply->context, context.data, context.len) != RD_OK)
         reply->err = RD_ENOMEM;

@@ -1,4 +1,5 @@
-/* A write whose key has no home here goes to one that coordinates it: the first home that is prompt, else the first in reach.
+/* A write whose key has no home here goes to one that coordinates it: the first home that is prompt. If there is none the node coordinates it
+ * itself, as a fallback (Dynamo 4.6); where that is switched off, the first home in reach does.
  *
  * It is forwarded again only if it was provably not handled; once it may have been, the client is told that the
  * outcome is unknown (TRAPS double_coordination).

@@ -41,11 +41,13 @@ static void rank_homes(const struct coordinator *co, const struct request *reque
         ranks[at] = mine;
         op->homes[at].member = homes[i];
     }
-    op->home_count = (uint8_t)count;
+    op->home_count = op->count = (uint8_t)count;
+    while (op->healthy < count && coordinator_healthy(co, op->homes[op->healthy].member))
+        op->healthy++;
 }
 
 static struct read_home *find_home(struct op_read *op, uint16_t member) {
-    for (uint8_t i = 0; i < op->home_count; i++)
+    for (uint8_t i = 0; i < op->count; i++)
         if (op->homes[i].member == member && op->homes[i].asked)
             return &op->homes[i];
     return NULL;
@@ -54,7 +56,7 @@ static struct read_home *find_home(struct op_read *op, uint16_t member) {
 static bool ask(struct coordinator *co, struct request *request, struct read_home *home) {
     if (home->member == MEMBER_SELF) {
         struct asker asker = request_asker(request, 0);
-        if (replica_read(co->replica, request->key, &asker) != RD_OK)
+        if (replica_read(home->fallback ? co->hints : co->replica, request->key, &asker) != RD_OK)
             return false;
     } else {
         struct wire_msg msg = {.kind = WIRE_READ};
@@ -67,24 +69,65 @@ static bool ask(struct coordinator *co, struct request *request, struct read_hom
     }
     home->asked = true;
     home->asked_us = co->core->now.mono_us;
-    home->number = quorum_expect(&request->read.quorum);
+    home->number = home->fallback ? quorum_expect_stand_in(&request->read.quorum)
+                                  : quorum_expect(&request->read.quorum);
     return true;
 }
 
-/* Asks the next home that was spared; says whether there was one. */
-static bool ask_next(struct coordinator *co, struct request *request) {
+/* Asks one of the homes first..last-1 that was spared; says whether there was one. */
+static bool ask_home(struct coordinator *co, struct request *request, uint8_t first, uint8_t last) {
     struct op_read *op = &request->read;
-    for (uint8_t i = 0; i < op->home_count; i++)
+    for (uint8_t i = first; i < last; i++)
         if (!op->homes[i].asked && ask(co, request, &op->homes[i]))
             return true;
     return false;
 }
 
+/* How many homes are missing from R: so many fallbacks count. */
+static uint32_t missing(const struct op_read *op) {
+    uint32_t live = 0;
+    for (uint8_t i = 0; i < op->healthy; i++)
+        live += !op->homes[i].answered || op->homes[i].good;
+    return live < op->quorum.needed ? op->quorum.needed - live : 0;
+}
+
+/* Asks the next fallback; says whether there was one. */
+static bool ask_fallback(struct coordinator *co, struct request *request) {
+    struct op_read *op = &request->read;
+    uint16_t list[PREFLIST_MAX_N];
+    size_t count = coordinator_fallbacks(co, request, list, PREFLIST_MAX_N);
+    for (size_t i = 0; i < count && op->count < READ_MAX_NODES; i++) {
+        uint8_t at = op->home_count;
+        while (at < op->count && op->homes[at].member != list[i])
+            at++;
+        if (at < op->count)
+            continue;
+        op->homes[at] = (struct read_home){.member = list[i], .fallback = true};
+        if (!ask(co, request, &op->homes[at]))
+            continue;
+        op->count++;
+        return true;
+    }
+    return false;
+}
+
+/* Asks the next one: a healthy home, a fallback for one that is missing, a home that is not
+ * healthy. `all`: any number of fallbacks. Says whether there was one. */
+static bool ask_next(struct coordinator *co, struct request *request, bool all) {
+    struct op_read *op = &request->read;
+    const struct quorum_tally *others = &op->quorum.stand_ins;
+    uint32_t room = missing(op);
+    quorum_allow(&op->quorum, room);
+    return ask_home(co, request, 0, op->healthy) ||
+           (room > 0 && (all || others->asked - others->bad < room) && ask_fallback(co, request)) ||
+           ask_home(co, request, op->healthy, op->home_count);
+}
+
 /* Asks as many as are needed, or all. */
 static void ask_enough(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
-    while ((op->ask_all || op->quorum.expected < op->quorum.needed + op->quorum.bad) &&
-           ask_next(co, request))
+    while ((op->ask_all || quorum_verdict(&op->quorum) == QUORUM_LOST) &&
+           ask_next(co, request, false))
         ;
 }
 
@@ -114,7 +157,7 @@ static void fail(struct coordinator *co, struct request *request) {
     repair_all(co, request);
     co->core->stats.quorum_failures_read++;
     coordinator_fail(co, request, RD_ENOQUORUM, "%u of %u replicas answered, %u are needed",
-                     op->quorum.good, op->home_count, op->quorum.needed);
+                     quorum_counted(&op->quorum), op->home_count, op->quorum.needed);
 }
 
 void op_read_start(struct coordinator *co, struct request *request, uint32_t r, bool monotonic) {
@@ -122,14 +165,17 @@ void op_read_start(struct coordinator *co, struct request *request, uint32_t r, 
     request->release = release;
     op->monotonic = monotonic;
     rank_homes(co, request, op);
-    if (r < 2 && !peers_view_is_fresh(co->peers))
-        r = 2; /* this node stood still: its own copy alone may be of long ago */
     if (r > op->home_count)
         r = op->home_count;
+    quorum_init(&op->quorum, r > 0 ? r : 1);
     uint32_t reachable = 0;
     for (uint8_t i = 0; i < op->home_count; i++)
         reachable += coordinator_can_ask(co, op->homes[i].member);
-    quorum_init(&op->quorum, r > 0 ? r : 1);
+    if (op->healthy < op->quorum.needed) {
+        uint16_t fallbacks[PREFLIST_MAX_N];
+        reachable += (uint32_t)coordinator_fallbacks(co, request, fallbacks,
+                                                     op->quorum.needed - op->healthy);
+    }
     if (reachable < op->quorum.needed) {
         co->core->stats.quorum_failures_read++;
         coordinator_fail(co, request, RD_ENOQUORUM,
@@ -142,7 +188,7 @@ void op_read_start(struct coordinator *co, struct request *request, uint32_t r, 
     op->own_first = op->homes[0].member == MEMBER_SELF && ask(co, request, &op->homes[0]);
     if (!op->own_first)
         ask_enough(co, request);
-    if (op->quorum.expected == 0) {
+    if (op->quorum.homes.asked + op->quorum.stand_ins.asked == 0) {
         fail(co, request);
         return;
     }
@@ -160,26 +206,45 @@ static void reply(struct coordinator *co, struct request *request) {
         client_reply_free(out);
         out = NULL;
     }
+    if (out != NULL)
+        out->stand_ins = quorum_stand_ins(&op->quorum);
     co->core->stats.sibling_reads += op->merged.count > 1;
     coordinator_reply(co, request, out);
+}
+
+/* What a fallback keeps the merged object for: all homes that have not answered well. */
+static void owe_missing(const struct coordinator *co, const struct op_read *op,
+                        struct hint_owed *owed) {
+    owed->must = true;
+    for (uint8_t i = 0; i < op->home_count; i++)
+        if (!op->homes[i].good)
+            hint_owe(owed, &co->members->items[op->homes[i].member].id);
 }
 
 /* Sends the merged object to a home that answered with less. With `id` an acknowledgement is
  * wanted. */
 static bool repair(struct coordinator *co, struct request *request, struct read_home *home,
                    struct blob *encoded, uint64_t id) {
+    struct hint_owed owed = {0};
+    if (home->fallback)
+        owe_missing(co, &request->read, &owed);
     co->core->stats.read_repairs++;
     if (home->member != MEMBER_SELF) {
         struct wire_msg msg = {.kind = WIRE_WRITE};
         msg.write.id = id;
         msg.write.key = (struct resp_slice){request->key->bytes, request->key->len};
         msg.write.object = (struct resp_slice){encoded->bytes, encoded->len};
+        msg.write.targets = (struct resp_slice){(const uint8_t *)owed.targets,
+                                                owed.count * sizeof(owed.targets[0])};
+        msg.write.must = owed.must;
         return peers_say(co->peers, home->member, &msg);
     }
     struct object copy;
     if (object_copy(&request->read.merged, &copy) != RD_OK)
         return false;
     struct asker asker = id != 0 ? request_asker(request, 0) : (struct asker){0};
+    if (home->fallback)
+        return replica_keep(co->hints, request->key, &copy, &owed, &asker) == RD_OK;
     return replica_merge(co->replica, request->key, &copy, &asker) == RD_OK;
 }
 
@@ -205,9 +270,11 @@ static bool repair_all(struct coordinator *co, struct request *request) {
     uint64_t digest = object_digest(&op->merged);
     struct blob *encoded = NULL;
     bool can = true;
-    for (uint8_t i = 0; can && i < op->home_count; i++) {
+    for (uint8_t i = 0; can && i < op->count; i++) {
         struct read_home *home = &op->homes[i];
         bool wait = op->monotonic && home->good;
+        if (home->fallback && !wait)
+            continue; /* it has what it was given */
         if (!is_behind(op, home, digest) || !(co->core->conf.read_repair || wait))
             continue;
         bool sent = (encoded != NULL || encode_merged(op, &encoded) == RD_OK) &&
@@ -225,12 +292,18 @@ static void settle(const struct coordinator *co, struct op_read *op) {
         object_keep_newest(&op->merged);
 }
 
+static bool is_complete(const struct op_read *op) {
+    for (uint8_t i = 0; i < op->count; i++)
+        if (op->homes[i].asked && !op->homes[i].answered)
+            return false;
+    return true;
+}
+
 /* Ends an answered read once nobody who was asked is missing. */
 static void close_if_complete(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
-    for (uint8_t i = 0; i < op->home_count; i++)
-        if (op->homes[i].asked && !op->homes[i].answered)
-            return;
+    if (!is_complete(op))
+        return;
     settle(co, op);
     repair_all(co, request);
     coordinator_close(co, request);
@@ -238,7 +311,7 @@ static void close_if_complete(struct coordinator *co, struct request *request) {
 
 static void reply_when_repaired(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
-    for (uint8_t i = 0; i < op->home_count; i++)
+    for (uint8_t i = 0; i < op->count; i++)
         if (op->homes[i].repairing)
             return;
     reply(co, request);
@@ -279,11 +352,19 @@ void op_read_repaired(struct coordinator *co, struct request *request, uint16_t 
 
 /* ---- answers -------------------------------------------------------------------------------------- */
 
+/* True if the good answers are enough to tell what is there: fallbacks alone cannot say that nothing
+ * is. */
+static bool can_tell(const struct coordinator *co, const struct op_read *op) {
+    return op->quorum.homes.good > 0 || !object_is_empty(&op->merged) ||
+           RD_PLANTED(co->core, EMPTY_FALLBACK_NIL);
+}
+
 static void count(struct coordinator *co, struct request *request, struct read_home *home,
                   bool good) {
     struct op_read *op = &request->read;
     home->answered = true;
     home->good = good;
+    quorum_allow(&op->quorum, missing(op));
     enum quorum_verdict verdict = quorum_add(&op->quorum, home->number, good);
     if (home->member == MEMBER_SELF)
         op->own_first = false;
@@ -291,8 +372,13 @@ static void count(struct coordinator *co, struct request *request, struct read_h
         close_if_complete(co, request);
         return;
     }
-    if (verdict == QUORUM_MET) {
+    if (verdict == QUORUM_MET && can_tell(co, op)) {
         finish(co, request);
+        return;
+    }
+    if (verdict == QUORUM_MET) {
+        if (!ask_next(co, request, true) && is_complete(op))
+            fail(co, request);
         return;
     }
     if (!op->own_first || !good)
@@ -334,7 +420,6 @@ void op_read_answer(struct coordinator *co, struct request *request,
     }
     if (home->member != MEMBER_SELF)
         peers_answered(co->peers, home->member, co->core->now.mono_us - home->asked_us);
-    peers_served(co->peers, home->member);
     count(co, request, home, take(co, op, home, answer));
 }
 
@@ -354,18 +439,18 @@ void op_read_hedge(struct coordinator *co, struct request *request) {
     uint64_t now = co->core->now.mono_us;
     if (op->repairing || request->replied)
         return;
-    for (uint8_t i = 0; i < op->home_count; i++) {
+    for (uint8_t i = 0; i < op->count; i++) {
         const struct read_home *home = &op->homes[i];
         if (home->asked && !home->answered && home->member != MEMBER_SELF)
             peers_answered(co->peers, home->member, 2 * (now - home->asked_us)); /* at the least */
     }
-    if (ask_next(co, request))
+    if (ask_next(co, request, false))
         coordinator_hedge_at(co, request, now + op->hedge_delay_us);
 }
 
 void op_read_expired(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
-    for (uint8_t i = 0; i < op->home_count; i++) {
+    for (uint8_t i = 0; i < op->count; i++) {
         struct read_home *home = &op->homes[i];
         if (home->member != MEMBER_SELF && home->asked && (!home->answered || home->repairing))
             peers_missed(co->peers, home->member, home->asked_us);

@@ -1,4 +1,5 @@
-/* A read (Dynamo 4.5): R of the key's homes are asked, the answers merged, and those that were behind repaired.
+/* A read (Dynamo 4.5): R of the key's homes are asked, the answers merged, and those that were behind repaired. Where fewer than R homes are
+ * healthy, fallbacks answer for the others, from their hints.
  *
  *     op_read_start --> OWN COPY --> READING --R answers--> reply --> LINGERING --all asked have answered--> repairs, done
  *                                     |   ^         \--MONOTONIC--> REPAIRING --all R repaired--> reply --> done
@@ -8,7 +9,10 @@
  * The best homes are asked: the node itself first, then those that answer fast. With R > 1 the own copy is read before the others are
  * asked, so that they can say "the same" to its digest instead of sending what is here already. When the answers take longer than nearly
  * all of a spared home's (its 99th percentile), that home is asked too: a slow replica costs no more than that. A small share of
- * reads asks all homes, so that what nobody reads with R > 1 is repaired too. Nil is an answer like any other.
+ * reads asks all homes, so that what nobody reads with R > 1 is repaired too.
+ *
+ * Nil is an answer like any other, of a home. A fallback that has nothing counts only beside a home's answer: fallbacks alone cannot say that
+ * a key is not there (TRAPS notfound_from_empty_fallback).
  */
 #ifndef RD_REPLICATION_OP_READ_H
 #define RD_REPLICATION_OP_READ_H
@@ -30,6 +34,7 @@ struct read_answer {
 
 struct read_home {
     uint16_t member;
+    bool fallback; /* it is no home: it answers from its hint */
     bool asked, answered, good;
     bool damaged;    /* its row is: it has to be repaired, and counts for nothing */
     uint32_t number; /* in the quorum */
@@ -39,10 +44,14 @@ struct read_home {
     bool repairing;        /* MONOTONIC: its repair has not been acknowledged */
 };
 
+#define READ_MAX_NODES (2 * PREFLIST_MAX_N)
+
 struct op_read {
     struct quorum quorum;
-    struct read_home homes[PREFLIST_MAX_N]; /* in the order in which they are asked */
-    uint8_t home_count;
+    struct read_home
+        homes[READ_MAX_NODES]; /* homes in the order in which they are asked, then fallbacks */
+    uint8_t home_count, count; /* homes; all */
+    uint8_t healthy;           /* so many of the homes, the first, were healthy */
     bool monotonic, repairing;
     bool own_first;      /* the own copy is being read, the others are asked behind it */
     bool ask_all;        /* this read checks all homes */

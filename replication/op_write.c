@@ -10,23 +10,18 @@ static void release(struct request *request) {
     context_free(&request->write.met);
     object_free(&request->write.over);
     buf_free(&request->write.context);
+    blob_unref(request->write.encoded);
 }
 
 static bool is_blind(const struct request *request) {
     return !request->order.with_context;
 }
 
-static struct write_home *find_home(struct op_write *op, uint16_t member) {
-    for (uint8_t i = 0; i < op->home_count; i++)
-        if (op->homes[i].member == member)
-            return &op->homes[i];
-    return NULL;
-}
-
 static void load(struct coordinator *co, struct request *request, enum write_state state) {
     struct asker asker = request_asker(request, request->write.round);
+    struct replica *own = request->write.standing_in ? co->hints : co->replica;
     request->write.state = state;
-    if (replica_load(co->replica, request->key, &asker) != RD_OK)
+    if (replica_load(own, request->key, &asker) != RD_OK)
         coordinator_fail(
             co, request, request->write.sent ? RD_EUNKNOWN : RD_ENOMEM, "out of memory%s",
             request->write.sent ? "; the write may have happened" : "; nothing was written");
@@ -34,22 +29,16 @@ static void load(struct coordinator *co, struct request *request, enum write_sta
 
 void op_write_start(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
-    uint16_t homes[PREFLIST_MAX_N];
     request->release = release;
-    op->home_count = (uint8_t)coordinator_homes(co, request, homes);
-    uint32_t reachable = 0, w = request->order.w;
-    for (uint8_t i = 0; i < op->home_count; i++) {
-        op->homes[i].member = homes[i];
-        reachable += coordinator_can_ask(co, homes[i]);
-    }
-    if (w > op->home_count)
-        w = op->home_count;
+    uint32_t reachable = write_targets_start(co, request), w = request->order.w;
+    if (w > op->to.home_count)
+        w = op->to.home_count;
     request->order.w = w;
     if (reachable < w) {
         co->core->stats.quorum_failures_write++;
         coordinator_fail(co, request, RD_ENOQUORUM,
                          "%u of %u replicas can be reached, %u are needed; nothing was written",
-                         reachable, op->home_count, w);
+                         reachable, op->to.home_count, w);
         return;
     }
     load(co, request, WRITE_LOADING);
@@ -64,11 +53,17 @@ static bool catch_up(struct coordinator *co, struct request *request) {
     struct wire_msg msg = {.kind = WIRE_READ};
     msg.read.id = request_id(request);
     msg.read.key = (struct resp_slice){request->key->bytes, request->key->len};
-    for (uint8_t i = 0; i < op->home_count; i++) {
-        struct write_home *home = &op->homes[i];
+    write_targets_plan(co, request); /* those that stand in for silent homes may know it, too */
+    for (uint8_t i = 0; i < op->to.home_count; i++) {
+        struct write_target *home = &op->to.all[i];
         home->asked = home->member != MEMBER_SELF && peers_say(co->peers, home->member, &msg);
         op->catching_up += home->asked;
         op->silent += !home->asked && home->member != MEMBER_SELF;
+    }
+    for (uint8_t i = op->to.home_count; i < op->to.count; i++) {
+        struct write_target *target = &op->to.all[i];
+        target->asked = target->member != MEMBER_SELF && peers_say(co->peers, target->member, &msg);
+        op->catching_up += target->asked;
     }
     if (op->catching_up > 0)
         op->state = WRITE_CATCHING_UP;
@@ -92,11 +87,11 @@ static void give_up_catching(struct coordinator *co, struct request *request) {
 void op_write_caught_up(struct coordinator *co, struct request *request, uint16_t member, bool good,
                         const struct object *object) {
     struct op_write *op = &request->write;
-    struct write_home *home = find_home(op, member);
-    if (op->state != WRITE_CATCHING_UP || home == NULL || !home->asked || home->answered)
+    struct write_target *target = write_targets_find(request, member, op->round);
+    if (op->state != WRITE_CATCHING_UP || target == NULL)
         return;
-    home->answered = true;
-    op->silent += !good;
+    target->answered = true;
+    op->silent += !good && target < op->to.all + op->to.home_count;
     if (object != NULL && object_merge(&op->seen, object, NULL) != RD_OK) {
         coordinator_fail(co, request, RD_ENOMEM, "out of memory; nothing was written");
         return;
@@ -118,6 +113,8 @@ static void remember(struct coordinator *co, const struct request *request,
     const struct context *context = &request->order.context;
     bool lone = context->has_dot && context->dot.actor.incarnation == core->actors.incarnation &&
                 version_get(&held->version, &context->dot.actor) < context->dot.counter;
+    if (request->write.standing_in)
+        return; /* it forgets what it has delivered: fallback_dot knows */
     if (!lone && !actors_forgot(&core->actors, &held->version, &context->version) &&
         !actors_forgot(&core->actors, &held->version, &request->write.seen.version) &&
         !actors_forgot(&core->actors, &held->version, &request->write.over.version))
@@ -129,8 +126,29 @@ static void remember(struct coordinator *co, const struct request *request,
                 "begins");
 }
 
-/* Applies the order to `next`. `dot` is set to the dot issued, has_dot says whether one was. */
-static enum rd_err apply(struct coordinator *co, struct request *request, struct object *next,
+/* The next dot of a fallback: it goes on as the actor that its hint names, as long as nobody has
+ * seen more of that one than the hint holds; else as a new one (TRAPS
+ * fallback_forgets_and_returns, amnesia_noncoord). */
+static struct dot fallback_dot(struct coordinator *co, const struct replica_entry *entry,
+                               const struct object *next, const struct context *context) {
+    struct actors *actors = &co->core->actors;
+    const struct hint_owed *owed = replica_owed(entry);
+    const struct actor *own = &owed->own;
+    uint64_t counter = version_get(&replica_held(entry)->version, own);
+    bool known = owed->has_own && own->incarnation == actors->incarnation && counter > 0 &&
+                 counter < VERSION_MAX_COUNTER && version_get(&next->version, own) == counter &&
+                 version_get(&context->version, own) <= counter &&
+                 !(context->has_dot && actor_compare(&context->dot.actor, own) == 0 &&
+                   context->dot.counter > counter);
+    if (known)
+        return (struct dot){*own, counter + 1};
+    return actors_fresh(actors, &co->core->prng);
+}
+
+/* Applies the order to `next`, which is to follow the copy in `entry`. `dot` is set to the dot
+ * issued, unless the order is a deletion. */
+static enum rd_err apply(struct coordinator *co, struct request *request,
+                         const struct replica_entry *entry, struct object *next,
                          const struct context *context, struct dot *dot) {
     struct core *core = co->core;
     const struct write_order *order = &request->order;
@@ -145,7 +163,8 @@ static enum rd_err apply(struct coordinator *co, struct request *request, struct
         return object_remove(next, context, stamp, NULL);
     }
     uint32_t before = next->count;
-    *dot = actors_next(&core->actors, &core->prng, &next->version);
+    *dot = request->write.standing_in ? fallback_dot(co, entry, next, context)
+                                      : actors_next(&core->actors, &core->prng, &next->version);
     request->write.dot = *dot;
     enum rd_err err = object_write(next, context, dot, stamp, order->value, order->expires_ms);
     if (err == RD_OK && core->conf.conflict_resolution == CONFLICT_LAST_WRITE_WINS)
@@ -178,11 +197,17 @@ static enum rd_err clear_beside(struct coordinator *co, struct request *request,
     return object_remove(next, &request->write.met, hlc_next(&core->hlc, core->now.wall_us), NULL);
 }
 
+/* What the order makes of the copy in `entry`. */
 static enum rd_err make_next(struct coordinator *co, struct request *request,
-                             const struct object *held, struct object *next) {
+                             const struct replica_entry *entry, struct object *next) {
     struct op_write *op = &request->write;
+    const struct object *held = replica_held(entry);
     struct context all = {0}, after = {0};
     struct dot dot;
+#ifdef RD_PLANTED_BUGS
+    if (RD_PLANTED(co->core, DOT_TWICE_IN_FLIGHT))
+        held = replica_durable(entry);
+#endif
     remember(co, request, held);
     enum rd_err err = object_copy(held, next);
     if (err != RD_OK)
@@ -196,7 +221,7 @@ static enum rd_err make_next(struct coordinator *co, struct request *request,
     if (err == RD_OK && op->round > 1 && is_overtaken(co, request, next))
         err = clear_beside(co, request, next);
     else if (err == RD_OK)
-        err = apply(co, request, next, blind ? &all : &request->order.context, &dot);
+        err = apply(co, request, entry, next, blind ? &all : &request->order.context, &dot);
     if (err == RD_OK && !is_blind(request)) {
         err = object_context_after(next, &request->order.context,
                                    request->order.value == NULL ? NULL : &dot, &after);
@@ -229,35 +254,20 @@ static enum rd_err encode_lone(const struct object *next, struct buf *out) {
 #define encode_lone object_encode
 #endif
 
-static enum rd_err make_frame(const struct coordinator *co, const struct request *request,
-                              const struct object *next, struct blob **out) {
+static enum rd_err encode(const struct coordinator *co, struct request *request,
+                          const struct object *next) {
     struct buf bytes = {0};
-    struct wire_msg msg = {.kind = WIRE_WRITE};
+    struct blob *encoded;
     bool lone = RD_PLANTED(co->core, LONE_SIBLING_SENT) && next->count > 0;
     enum rd_err err = lone ? encode_lone(next, &bytes) : object_encode(next, &bytes);
-    if (err == RD_OK) {
-        msg.write.id = request_id(request);
-        msg.write.round = request->write.round;
-        msg.write.key = (struct resp_slice){request->key->bytes, request->key->len};
-        msg.write.object = (struct resp_slice){buf_data(&bytes), buf_len(&bytes)};
-        err = wire_encode(&msg, out);
-    }
+    if (err == RD_OK)
+        err = blob_new(buf_data(&bytes), buf_len(&bytes), &encoded);
     buf_free(&bytes);
-    return err;
-}
-
-/* Sends the round's frame to all other homes in reach, and counts on them and on this node. */
-static void fan_out(struct coordinator *co, struct request *request, struct blob *frame) {
-    struct op_write *op = &request->write;
-    for (uint8_t i = 0; i < op->home_count; i++) {
-        struct write_home *home = &op->homes[i];
-        home->answered = false;
-        home->asked = home->member == MEMBER_SELF || peers_send(co->peers, home->member, frame);
-        if (home->asked)
-            home->number = quorum_expect(&op->quorum);
-        if (home->asked && home->member != MEMBER_SELF)
-            op->sent = true;
-    }
+    if (err != RD_OK)
+        return err;
+    blob_unref(request->write.encoded);
+    request->write.encoded = encoded;
+    return RD_OK;
 }
 
 static void refuse(struct coordinator *co, struct request *request, enum rd_err err) {
@@ -275,65 +285,90 @@ static void refuse(struct coordinator *co, struct request *request, enum rd_err 
         coordinator_fail(co, request, err, "%s; nothing was written", rd_err_text(err));
 }
 
+/* Makes `next` the node's own copy: that of a home, or a hint. */
+static enum rd_err store(struct coordinator *co, struct request *request,
+                         struct replica_entry *entry, struct object *next) {
+    struct op_write *op = &request->write;
+    struct asker asker = request_asker(request, op->round);
+    struct hint_owed owed;
+    if (!op->standing_in)
+        return replica_replace(co->replica, entry, next, &asker);
+    write_targets_own(co, request, &owed);
+    if (request->order.value != NULL && version_get(&next->version, &op->dot.actor) > 0) {
+        owed.has_own = true;
+        owed.own = op->dot.actor;
+    }
+    return replica_replace_owing(co->hints, entry, next, &owed, &asker);
+}
+
+/* Begins the next round on the copy in `entry`. Error: nothing left this node in this round. */
+static enum rd_err begin_round(struct coordinator *co, struct request *request,
+                               struct replica_entry *entry) {
+    struct op_write *op = &request->write;
+    struct object next = {0};
+    uint32_t fewer = RD_PLANTED(co->core, WRONG_QUORUM_COUNT) && request->order.w > 1;
+    op->round++;
+    op->state = WRITE_WRITING;
+    op->stored = false;
+    quorum_init(&op->quorum, request->order.w - fewer);
+    enum rd_err err = make_next(co, request, entry, &next);
+    if (err != RD_OK)
+        return err;
+    err = encode(co, request, &next);
+    if (err != RD_OK) {
+        object_free(&next);
+        return err;
+    }
+    write_targets_plan(co, request);
+    err = store(co, request, entry, &next);
+    if (err == RD_OK)
+        write_targets_send(co, request);
+    return err;
+}
+
 void op_write_loaded(struct coordinator *co, struct request *request, enum rd_err err,
                      struct replica_entry *entry) {
     struct op_write *op = &request->write;
-    struct object next = {0};
-    struct blob *frame;
     if (op->state != WRITE_LOADING && op->state != WRITE_RELOADING)
         return;
     if (err != RD_OK && err != RD_ENOTFOUND) {
         refuse(co, request, err);
         return;
     }
-    const struct object *held = replica_held(entry);
-#ifdef RD_PLANTED_BUGS
-    if (RD_PLANTED(co->core, DOT_TWICE_IN_FLIGHT))
-        held = replica_durable(entry);
-#endif
     const struct context *context = &request->order.context;
     if (op->state == WRITE_LOADING && context->has_dot &&
-        !version_covers(&held->version, &context->dot)) {
+        !version_covers(&replica_held(entry)->version, &context->dot)) {
         if (!catch_up(co, request))
             give_up_catching(co, request);
         return;
     }
-    op->round++;
-    op->state = WRITE_WRITING;
-    err = make_next(co, request, held, &next);
-    if (err == RD_OK) {
-        err = make_frame(co, request, &next, &frame);
-        if (err != RD_OK)
-            object_free(&next);
-    }
-    if (err != RD_OK) {
+    err = begin_round(co, request, entry);
+    if (err != RD_OK)
         refuse(co, request, err);
-        return;
-    }
-    struct asker asker = request_asker(request, op->round);
-    err = replica_replace(co->replica, entry, &next, &asker);
-    if (err == RD_OK) {
-        uint32_t fewer = RD_PLANTED(co->core, WRONG_QUORUM_COUNT) && request->order.w > 1;
-        quorum_init(&op->quorum, request->order.w - fewer);
-        op->stored = false;
-        fan_out(co, request, frame);
-    } else {
-        refuse(co, request, err);
-    }
-    blob_unref(frame);
 }
 
 /* ---- acknowledgements ------------------------------------------------------------------------ */
+
+/* Ends an answered write once nobody who was asked is missing. */
+static void close_if_complete(struct coordinator *co, struct request *request) {
+    if (co->core->conf.hinted_handoff && !write_targets_complete(request))
+        return;
+    write_targets_finish(co, request, false);
+    coordinator_close(co, request);
+}
 
 static void reply(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
     struct client_reply *out = coordinator_reply_new(RD_OK);
     if (out != NULL) {
         out->existed = op->existed;
+        out->stand_ins = quorum_stand_ins(&op->quorum);
         out->context = op->context;
         op->context = (struct buf){0};
     }
-    coordinator_finish(co, request, out);
+    co->core->stats.stand_ins += quorum_stand_ins(&op->quorum);
+    coordinator_reply(co, request, out);
+    close_if_complete(co, request);
 }
 
 static void fail_unknown(struct coordinator *co, struct request *request) {
@@ -342,14 +377,22 @@ static void fail_unknown(struct coordinator *co, struct request *request) {
     coordinator_fail(co, request, RD_EUNKNOWN,
                      "%u of %u replicas acknowledged, %u are needed: the write may have happened "
                      "or may still spread",
-                     op->quorum.good, op->home_count, request->order.w);
+                     quorum_counted(&op->quorum), op->to.home_count, request->order.w);
 }
 
-static void go_on(struct coordinator *co, struct request *request, enum quorum_verdict verdict) {
+/* Looks whether the round is over. */
+static void go_on(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
+    if (request->replied) {
+        close_if_complete(co, request);
+        return;
+    }
+    enum quorum_verdict verdict = quorum_verdict(&op->quorum);
+    if (op->state != WRITE_WRITING || verdict == QUORUM_OPEN)
+        return;
     if (verdict == QUORUM_LOST) {
         fail_unknown(co, request);
-    } else if (verdict == QUORUM_MET && op->stored) {
+    } else if (op->stored) {
         bool covered = object_is_empty(&op->seen) && op->met.version.count == 0;
         if (op->round > 1 || !is_blind(request) || covered ||
             RD_PLANTED(co->core, NO_SECOND_ROUND)) {
@@ -377,50 +420,52 @@ static enum rd_err note_uncovered(const struct coordinator *co, struct request *
 void op_write_answer(struct coordinator *co, struct request *request,
                      const struct write_answer *answer) {
     struct op_write *op = &request->write;
-    struct write_home *home = find_home(op, answer->member);
-    bool current = op->round > 0 && answer->round == op->round && home != NULL && home->asked &&
-                   !home->answered && (op->state == WRITE_WRITING || op->state == WRITE_RELOADING);
-    if (!current) {
+    struct write_target *target =
+        op->round > 0 && (op->state == WRITE_WRITING || op->state == WRITE_RELOADING)
+            ? write_targets_find(request, answer->member, answer->round)
+            : NULL;
+    if (target == NULL) {
         co->core->stats.late_answers++;
         return;
     }
-    home->answered = true;
-    peers_served(co->peers, answer->member);
-    bool good = answer->err == RD_OK;
-    if (answer->member == MEMBER_SELF && !good) {
+    enum rd_err err = answer->err;
+    if (answer->member == MEMBER_SELF && err != RD_OK) {
         /* a node that cannot keep its own dot must not vouch for the write */
-        coordinator_fail(co, request, answer->err,
+        coordinator_fail(co, request, err,
                          "the coordinator could not store it (%s); other replicas may have it",
-                         rd_err_text(answer->err));
+                         rd_err_text(err));
         return;
     }
     op->stored = op->stored || answer->member == MEMBER_SELF;
-    if (good && is_blind(request) && op->round == 1 && answer->uncovered > 0 &&
-        answer->object != NULL)
-        good = note_uncovered(co, request, answer) == RD_OK;
-    enum quorum_verdict verdict = quorum_add(&op->quorum, home->number, good);
-    if (op->state == WRITE_WRITING)
-        go_on(co, request, verdict);
+    if (err == RD_OK && is_blind(request) && op->round == 1 && !request->replied &&
+        answer->uncovered > 0 && answer->object != NULL)
+        err = note_uncovered(co, request, answer);
+    write_targets_answered(co, request, target, err);
+    go_on(co, request);
 }
 
 void op_write_lost(struct coordinator *co, struct request *request, uint16_t member) {
     struct op_write *op = &request->write;
-    struct write_home *home = find_home(op, member);
-    if (home == NULL || !home->asked || home->answered)
-        return;
     if (op->state == WRITE_CATCHING_UP) {
         op_write_caught_up(co, request, member, false, NULL);
     } else if (op->state == WRITE_WRITING) {
-        home->answered = true;
-        go_on(co, request, quorum_add(&op->quorum, home->number, false));
+        write_targets_lost(co, request, member);
+        go_on(co, request);
     }
+}
+
+void op_write_make_way(struct coordinator *co, struct request *request) {
+    write_targets_finish(co, request, false);
+    coordinator_close(co, request);
 }
 
 void op_write_expired(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
-    for (uint8_t i = 0; i < op->home_count; i++)
-        if (op->homes[i].asked && !op->homes[i].answered && op->homes[i].member != MEMBER_SELF)
-            peers_missed(co->peers, op->homes[i].member, request->started_us);
+    write_targets_finish(co, request, true);
+    if (request->replied) {
+        coordinator_close(co, request);
+        return;
+    }
     if (op->round > 0) {
         fail_unknown(co, request);
         return;

@@ -1,4 +1,4 @@
-/* A write (Dynamo 4.5), coordinated by a home of the key.
+/* A write (Dynamo 4.5), coordinated by a home of the key, or, if no home is healthy, by a fallback.
  *
  *   op_write_start --> LOADING --(lone dot unknown here)--> CATCHING_UP
  *                         |                                     |
@@ -6,18 +6,24 @@
  *                                  | W acknowledged: nothing uncovered, or the write had a context --> reply
  *                                  | a plain SET or DEL, and a replica kept siblings it did not cover
  *                                  v
- *                              RELOADING --> WRITING round 2 --> reply
+ *                              RELOADING --> WRITING round 2 --> reply --> LINGERING --> hints, done
  *
  * The coordinator's copy is changed first in memory (keys in flight) and goes to its own disk and
- * to all other homes at the same time; the reply waits for its own disk and W distinct homes in
+ * to all other homes at the same time; the reply waits for its own disk and W distinct nodes in
  * all. A plain SET or DEL takes the local copy for its context; what replicas hold beyond it is
  * covered by the second round, so it replaces everything acknowledged before it.
+ *
+ * For a home that is not healthy a fallback stands in, keeps the object as a hint for it, and
+ * counts only where fewer than W homes are healthy (op_write_targets.h). A fallback that
+ * coordinates has its own hint for its copy. After the reply the request lingers until all who
+ * were asked have answered; for homes that have not when its time is up the coordinator keeps the
+ * hint itself.
  */
 #ifndef RD_REPLICATION_OP_WRITE_H
 #define RD_REPLICATION_OP_WRITE_H
 
 #include "replication/object.h"
-#include "replication/preflist.h"
+#include "replication/op_write_targets.h"
 #include "replication/quorum.h"
 #include "replication/replica.h"
 
@@ -37,28 +43,23 @@ struct write_answer {
         *met; /* borrowed; what the replica knew when it merged the write; or NULL */
 };
 
-struct write_home {
-    uint16_t member;
-    bool asked, answered;
-    uint32_t number; /* in the quorum */
-};
-
 struct op_write {
     enum write_state state;
     uint64_t round; /* 1 or 2 */
     struct quorum quorum;
-    struct write_home homes[PREFLIST_MAX_N];
-    uint8_t home_count;
+    struct write_targets to;
+    bool standing_in;    /* the node is no home of the key: its copy is a hint */
     uint8_t catching_up; /* answers still expected in CATCHING_UP */
     uint8_t silent;      /* other homes that could not be asked then, or gave no good answer */
     bool stored;         /* the node's own copy is durable in this round */
     bool sent;           /* something left this node: the outcome may be unknown */
     bool existed;
-    struct dot dot;     /* issued in the last round, unless the order is a deletion */
-    struct object seen; /* what other replicas hold beyond the local copy, beside the write */
-    struct object over; /* what others have in its place: its writers saw it */
-    struct context met; /* what those replicas knew of when they merged the first round */
-    struct buf context; /* the sealed context for the reply */
+    struct dot dot;       /* issued in the last round, unless the order is a deletion */
+    struct object seen;   /* what other replicas hold beyond the local copy, beside the write */
+    struct object over;   /* what others have in its place: its writers saw it */
+    struct context met;   /* what those replicas knew of when they merged the first round */
+    struct buf context;   /* the sealed context for the reply */
+    struct blob *encoded; /* the object that this round sends */
 };
 
 /* Starts the write for a request just opened, with request->order filled. May end it at once. */
@@ -78,6 +79,9 @@ void op_write_answer(struct coordinator *co, struct request *request,
 
 /* A member lost a link: what it was asked may stay unanswered. */
 void op_write_lost(struct coordinator *co, struct request *request, uint16_t member);
+
+/* Ends a write that lingers before its time. */
+void op_write_make_way(struct coordinator *co, struct request *request);
 
 /* The deadline has passed: ends the request. */
 void op_write_expired(struct coordinator *co, struct request *request);

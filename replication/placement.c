@@ -86,6 +86,15 @@ size_t placement_homes(const struct placement *placement, uint16_t partition, ui
     return n;
 }
 
+bool placement_is_home(const struct placement *placement, uint16_t partition) {
+    uint16_t homes[PREFLIST_MAX_N];
+    size_t count = placement_homes(placement, partition, homes);
+    for (size_t i = 0; i < count; i++)
+        if (homes[i] == MEMBER_SELF)
+            return true;
+    return false;
+}
+
 size_t placement_list(const struct placement *placement, uint16_t partition, uint16_t *out,
                       size_t max) {
     uint16_t homes[PREFLIST_MAX_N];

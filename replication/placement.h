@@ -36,6 +36,9 @@ size_t placement_homes(const struct placement *placement, uint16_t partition, ui
 size_t placement_list(const struct placement *placement, uint16_t partition, uint16_t *out,
                       size_t max);
 
+/* True if the node itself is a home of `partition`. */
+bool placement_is_home(const struct placement *placement, uint16_t partition);
+
 /* The partitions that member `index` is a home of. */
 uint32_t placement_homes_of(const struct placement *placement, uint16_t index);
 

@@ -1,4 +1,5 @@
-/* The replica: this node's own copies, and the keys in flight (DESIGN section 1).
+/* The replica: this node's own copies, and the keys in flight (DESIGN section 1). A second one holds
+ * the hints: copies kept for other nodes, each with what is owed to whom (replica_init_hints).
  *
  * Store reads and writes complete later, so the replica keeps, for each key somebody is busy with,
  * the newest object. Reads and merges go there first; what a turn of the driver changed is flushed
@@ -18,6 +19,7 @@
 #define RD_REPLICATION_REPLICA_H
 
 #include "replication/core.h"
+#include "replication/hint_ledger.h"
 #include "replication/member.h"
 
 #include <uthash.h>
@@ -61,6 +63,8 @@ struct replica_answer {
 
 struct replica {
     struct core *core;                /* borrowed */
+    struct hint_ledger *ledger;       /* borrowed; NULL: these are the node's own copies */
+    uint8_t space;                    /* of its rows, as struct row_key says it */
     struct replica_entry *entries;    /* hash by key, owned */
     struct replica_entry *loading;    /* hash by store token */
     struct replica_entry *dirty;      /* list */
@@ -76,6 +80,11 @@ struct replica {
 
 /* Starts empty. Borrows core for its life. */
 void replica_init(struct replica *replica, struct core *core);
+
+/* The same for hints, which `ledger` (borrowed) counts. Its store tokens have REPLICA_HINT_TOKEN
+ * set. */
+void replica_init_hints(struct replica *replica, struct core *core, struct hint_ledger *ledger);
+#define REPLICA_HINT_TOKEN (UINT64_C(1) << 63)
 
 /* Frees all; nobody is answered any more. */
 void replica_free(struct replica *replica);
@@ -97,6 +106,26 @@ enum rd_err replica_merge(struct replica *replica, struct blob *key, struct obje
  * that is durable. Error: as replica_load, and nothing changed. */
 enum rd_err replica_replace(struct replica *replica, struct replica_entry *entry,
                             struct object *next, const struct asker *asker);
+
+/* Hints: merges `sent` (as replica_merge) and owes it to those in `owed`. Also fails with RD_EOVERLOADED,
+ * as the answer, if max-hints leaves no room. Error: as replica_load. */
+enum rd_err replica_keep(struct replica *replica, struct blob *key, struct object *sent,
+                         const struct hint_owed *owed, const struct asker *asker);
+
+/* Hints: as replica_replace, with what is owed. Errors: RD_EOVERLOADED (no room), RD_ETOOBIG, RD_ENOMEM:
+ * nothing changed. */
+enum rd_err replica_replace_owing(struct replica *replica, struct replica_entry *entry,
+                                  struct object *next, const struct hint_owed *owed,
+                                  const struct asker *asker);
+
+/* Hints: `target` has the object with that digest, durably: it is owed no longer, if the hint has
+ * not changed since. A damaged row is erased. The row of a hint that is owed to nobody goes.
+ * Error: as replica_load. */
+enum rd_err replica_strike(struct replica *replica, struct blob *key, const struct node_id *target,
+                           uint64_t digest);
+
+/* Hints: what is owed with the object of a loaded entry. Borrowed until the next change. */
+const struct hint_owed *replica_owed(const struct replica_entry *entry);
 
 /* The newest object of a loaded entry; the empty object if the key was never written. Borrowed
  * until the next change. */

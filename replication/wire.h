@@ -24,9 +24,6 @@ enum wire_kind {
     /* is anybody there */
     WIRE_PING,
     WIRE_PONG,
-    /* failure detection: does `target` answer? */
-    WIRE_PROBE,
-    WIRE_PROBE_ANSWER,
     /* membership (Dynamo 4.8) */
     WIRE_GOSSIP,
     WIRE_DIGEST,
@@ -86,11 +83,6 @@ struct wire_msg {
             struct resp_slice text; /* one sentence for the log */
         } refuse;
         struct {
-            uint64_t sent_us;         /* by the clock of the node that asks; given back */
-            struct resp_slice asker;  /* node id, if it is not the sender that wants to know */
-            struct resp_slice target; /* node id, if it is not the receiver that is meant */
-        } probe;                      /* PROBE, PROBE-ANSWER */
-        struct {
             uint64_t hash; /* of all member entries: equal means nothing to say */
         } gossip;
         struct {
@@ -129,6 +121,9 @@ struct wire_msg {
             uint64_t round;
             struct resp_slice key;
             struct resp_slice object;
+            struct resp_slice targets; /* packed ids, sorted: kept as a hint for these; empty: the
+                                        * receiver's own copy */
+            uint64_t must; /* 1: an acknowledgement is to rest on the hint: it is kept for good */
         } write;
         struct {
             uint64_t id;
@@ -152,6 +147,7 @@ struct wire_msg {
             uint64_t handled; /* 0: the request was turned away before anything was done */
             uint64_t existed;
             struct resp_slice text, context;
+            uint64_t stand_ins; /* fallbacks among the acknowledgements that counted */
         } forward_answer;
         struct {
             uint64_t id;

@@ -28,7 +28,7 @@ START_TEST(tells_these_stories) {
     quorum_init(&quorum, stories[_i].needed);
     for (const char *at = stories[_i].story; *at != 0; at++) {
         if (*at == 'e') {
-            uint32_t before = quorum.expected;
+            uint32_t before = quorum.homes.asked;
             MUST(quorum_expect(&quorum) == before);
         } else if (*at >= 'A') {
             quorum_add(&quorum, (uint32_t)(*at - 'A'), false);

@@ -1,0 +1,277 @@
+/* Delivery of hints; see hints.h.
+ *
+ * Rows of a page may be older than the copies in flight: what is sent is merged, and a target is
+ * struck off only if the hint is still what was sent.
+ *
+ * Invariants (hints_check): on_the_way and bytes_on_the_way are the sums over the window; at most
+ * one page is under way. */
+#include "replication/hints.h"
+
+#include <assert.h>
+
+#define SPACE_HINTS 1
+#define PAGE_ROWS 128
+#define PAGE_BYTES (512u << 10)
+#define LEAST_BUDGET 65536
+#define PAUSE_US 200000  /* between two passes */
+#define RETRY_US 1000000 /* after an error */
+
+void hints_init(struct hints *hints, struct core *core, struct members *members,
+                struct peers *peers) {
+    *hints = (struct hints){.core = core, .members = members, .peers = peers};
+    hint_ledger_init(&hints->ledger, core);
+    replica_init_hints(&hints->copies, core, &hints->ledger);
+}
+
+static void forget(struct hints *hints, struct delivery *delivery) {
+    hints->on_the_way--;
+    hints->bytes_on_the_way -= delivery->bytes;
+    blob_unref(delivery->key);
+    *delivery = (struct delivery){0};
+}
+
+void hints_free(struct hints *hints) {
+    for (size_t i = 0; i < HINTS_WINDOW; i++)
+        blob_unref(hints->window[i].key);
+    if (hints->copies.core != NULL)
+        replica_free(&hints->copies);
+    hint_ledger_free(&hints->ledger);
+    *hints = (struct hints){0};
+}
+
+static uint64_t now_us(const struct hints *hints) {
+    return hints->core->now.mono_us;
+}
+
+/* ---- the window ---------------------------------------------------------------------------------- */
+
+/* Lets the budget grow with time, to what half a tick's worth and a little more can use. */
+static void refill(struct hints *hints) {
+    uint64_t rate = hints->core->conf.handoff_rate;
+    uint64_t since = now_us(hints) - hints->budget_us;
+    uint64_t most = rate / 8 > LEAST_BUDGET ? rate / 8 : LEAST_BUDGET;
+    hints->budget_us = now_us(hints);
+    if (rate == 0 || since > 1000000) {
+        hints->budget = (int64_t)(most < INT64_MAX ? most : INT64_MAX);
+        return;
+    }
+    hints->budget += (int64_t)(rate / 1000 * since / 1000);
+    if (hints->budget > (int64_t)most)
+        hints->budget = (int64_t)most;
+}
+
+static bool may_send(const struct hints *hints) {
+    return hints->on_the_way < HINTS_WINDOW && hints->bytes_on_the_way < HINTS_WINDOW_BYTES &&
+           (hints->budget > 0 || hints->core->conf.handoff_rate == 0);
+}
+
+static struct delivery *free_place(struct hints *hints) {
+    for (size_t i = 0; i < HINTS_WINDOW; i++)
+        if (hints->window[i].id == 0)
+            return &hints->window[i];
+    return NULL;
+}
+
+/* Sends one object to one target. A failure leaves it to a later pass. */
+static void send(struct hints *hints, uint16_t member, struct resp_slice key,
+                 const struct object *object, struct resp_slice bytes) {
+    struct delivery *place = free_place(hints);
+    struct wire_msg msg = {.kind = WIRE_WRITE};
+    uint64_t number = ++hints->next_id & UINT32_MAX;
+    assert(place != NULL);
+    if (blob_new(key.data, key.len, &place->key) != RD_OK)
+        return;
+    place->id = number << 32 | HINTS_ID | (uint64_t)(place - hints->window);
+    place->member = member;
+    place->digest = object_digest(object);
+    place->bytes = bytes.len + key.len;
+    place->deadline_us = now_us(hints) + 2 * (uint64_t)hints->core->conf.request_timeout_ms * 1000;
+    hints->on_the_way++;
+    hints->bytes_on_the_way += place->bytes;
+    msg.write.id = place->id;
+    msg.write.key = key;
+    msg.write.object = bytes;
+    if (peers_say(hints->peers, member, &msg))
+        hints->budget -= (int64_t)place->bytes;
+    else
+        forget(hints, place);
+}
+
+static bool is_healthy(const struct hints *hints, uint16_t member) {
+    return member != MEMBER_NONE && member != MEMBER_SELF && peers_healthy(hints->peers, member);
+}
+
+/* ---- a pass -------------------------------------------------------------------------------------- */
+
+/* True if a node that can be reached may be owed something. */
+static bool is_wanted(const struct hints *hints) {
+    const struct hint_ledger *ledger = &hints->ledger;
+    if (!ledger->counted || ledger->wrong)
+        return true;
+    for (size_t i = 0; i < ledger->target_count; i++)
+        if (ledger->targets[i].owed &&
+            is_healthy(hints, members_find(hints->members, &ledger->targets[i].id)))
+            return true;
+    return false;
+}
+
+static void ask_page(struct hints *hints) {
+    const struct hint_ledger *ledger = &hints->ledger;
+    struct blob *after = ledger->passed_key;
+    struct effect *effect = effects_push(hints->core->effects, EFF_STORE_SCAN);
+    effect->store_scan =
+        (struct store_scan_order){.token = SCAN_TOKEN(SCAN_HINTS, ++hints->scan),
+                                  .space = SPACE_HINTS,
+                                  .last_slot = SLOT_COUNT - 1,
+                                  .after_slot = after != NULL ? ledger->passed_slot : 0,
+                                  .after_key = after != NULL ? blob_ref(after) : NULL,
+                                  .max_rows = PAGE_ROWS,
+                                  .max_bytes = PAGE_BYTES};
+    hints->scanning = true;
+}
+
+/* Sends the object of a row to all healthy nodes that it is owed to. Returns false if it has to wait
+ * for room. */
+static bool deliver(struct hints *hints, struct resp_slice key, const struct hint_owed *owed,
+                    const struct object *object) {
+    struct buf bytes = {0};
+    for (uint8_t i = 0; i < owed->count; i++) {
+        uint16_t member = members_find(hints->members, &owed->targets[i]);
+        if (!is_healthy(hints, member))
+            continue;
+        bool can =
+            may_send(hints) && (buf_len(&bytes) > 0 || object_encode(object, &bytes) == RD_OK);
+        if (!can) {
+            buf_free(&bytes);
+            return false;
+        }
+        send(hints, member, key, object, (struct resp_slice){buf_data(&bytes), buf_len(&bytes)});
+    }
+    buf_free(&bytes);
+    return true;
+}
+
+/* A row that cannot be read is looked at by the replica, which says so and erases it. */
+static enum rd_err erase_damaged(struct hints *hints, struct resp_slice key_bytes) {
+    const struct node_id nobody = {{0}};
+    struct blob *key;
+    enum rd_err err = blob_new(key_bytes.data, key_bytes.len, &key);
+    if (err == RD_OK) {
+        err = replica_strike(&hints->copies, key, &nobody, 0);
+        blob_unref(key);
+    }
+    return err;
+}
+
+/* Deals with one row. Returns false if it has to be met again. */
+static bool take_row(struct hints *hints, const struct scanned_row *row) {
+    struct hint_owed owed = {0};
+    struct object object = {0};
+    uint64_t bytes = row->value == NULL ? 0 : row->value->len;
+    enum rd_err err = RD_ECORRUPT;
+    if (row->value != NULL)
+        err = hint_decode(row->value->bytes, row->value->len, &owed, &object);
+    if (err == RD_ENOMEM)
+        return false;
+    bool done = true;
+    if (err != RD_OK) {
+        bytes = 0;
+        done = erase_damaged(hints, row->key) == RD_OK;
+    } else {
+        done = deliver(hints, row->key, &owed, &object);
+    }
+    object_free(&object);
+    return done && hint_ledger_meet(&hints->ledger, row->slot, row->key, &owed, bytes) == RD_OK;
+}
+
+/* Goes on with the pass where it can. */
+static void pump(struct hints *hints) {
+    bool room = hints->on_the_way <= HINTS_WINDOW / 2 && may_send(hints);
+    if (!hints->passing || hints->scanning)
+        return;
+    if (!hints->at_end && room) {
+        ask_page(hints);
+    } else if (hints->at_end && hints->on_the_way == 0) {
+        hint_ledger_end(&hints->ledger);
+        hints->passing = false;
+        if (hints->next_pass_us < now_us(hints) + PAUSE_US)
+            hints->next_pass_us = now_us(hints) + PAUSE_US;
+    }
+}
+
+void hints_scanned(struct hints *hints, uint64_t number, enum rd_err err,
+                   const struct scanned_row *rows, size_t count, bool end) {
+    if (!hints->scanning || number != hints->scan)
+        return;
+    hints->scanning = false;
+    if (err != RD_OK) {
+        hint_ledger_give_up(&hints->ledger);
+        hints->passing = false;
+        hints->next_pass_us = now_us(hints) + RETRY_US;
+        return;
+    }
+    size_t i = 0;
+    refill(hints);
+    while (i < count && take_row(hints, &rows[i]))
+        i++;
+    hints->at_end = end && i == count;
+    pump(hints);
+}
+
+/* ---- answers ------------------------------------------------------------------------------------- */
+
+void hints_answered(struct hints *hints, uint64_t id, uint16_t member, enum rd_err err) {
+    struct delivery *delivery = &hints->window[(uint32_t)id % HINTS_WINDOW];
+    if (delivery->id != id || delivery->member != member) {
+        hints->core->stats.late_answers++;
+        return;
+    }
+    const struct node_id *target = &hints->members->items[member].id;
+    if (err == RD_OK)
+        replica_strike(&hints->copies, delivery->key, target, delivery->digest);
+    else
+        hints->next_pass_us = now_us(hints) + RETRY_US;
+    forget(hints, delivery);
+    refill(hints);
+    pump(hints);
+}
+
+void hints_lost(struct hints *hints, uint16_t member) {
+    for (size_t i = 0; i < HINTS_WINDOW; i++)
+        if (hints->window[i].id != 0 && hints->window[i].member == member)
+            forget(hints, &hints->window[i]);
+}
+
+void hints_tick(struct hints *hints) {
+    for (size_t i = 0; i < HINTS_WINDOW; i++)
+        if (hints->window[i].id != 0 && hints->window[i].deadline_us <= now_us(hints))
+            forget(hints, &hints->window[i]);
+    if (!hints->passing && hints->next_pass_us <= now_us(hints) && is_wanted(hints)) {
+        hint_ledger_begin(&hints->ledger);
+        hints->passing = true;
+        hints->at_end = false;
+    }
+    refill(hints);
+    pump(hints);
+}
+
+/* ---- what is seen of it -------------------------------------------------------------------------- */
+
+struct hint_sum hints_owed(const struct hints *hints, uint16_t index) {
+    const struct hint_target *target =
+        hint_ledger_find(&hints->ledger, &hints->members->items[index].id);
+    return target == NULL ? (struct hint_sum){0} : target->sum;
+}
+
+void hints_check(const struct hints *hints) {
+    uint32_t count = 0;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < HINTS_WINDOW; i++) {
+        count += hints->window[i].id != 0;
+        bytes += hints->window[i].bytes;
+    }
+    assert(count == hints->on_the_way && bytes == hints->bytes_on_the_way);
+    assert(!hints->scanning || hints->passing);
+    assert(hints->passing == hints->ledger.passing);
+    replica_check(&hints->copies);
+}
