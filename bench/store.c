@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <math.h>
@@ -89,7 +90,11 @@ static uint64_t next_key(struct bench *bench) {
 }
 
 static struct store_key key_of(uint64_t number, char text[KEY + 1]) {
-    snprintf(text, KEY + 1, "key:%016llx", (unsigned long long)number);
+    memcpy(text, "key:", 5);
+    for (int i = 0; i < 16; i++) {
+        text[4 + i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
+    }
+    text[KEY] = 0;
     return (struct store_key){.space = STORE_OBJECTS,
                               .slot = slot_of_key(PARTITIONER_CRC16, text, KEY),
                               .key = text,
@@ -159,7 +164,15 @@ struct result {
     double per_second;
     double p99_us, longest_us;
     double amplification;
+    double own_us; /* processor time of the calling thread, per row */
+    double all_us; /* of the whole process: merges and syncs too */
 };
+
+static double cpu_us(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
 
 /* Runs batches for a while; counts rows per second. */
 static struct result run_store(struct bench *bench, unsigned batch,
@@ -170,6 +183,8 @@ static struct result run_store(struct bench *bench, unsigned batch,
     uint64_t until = began + (uint64_t)(bench->seconds * 1e6);
     bench->longest_us = 0;
     bench->commits = (struct timing){0};
+    double own_us = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+    double all_us = cpu_us(CLOCK_PROCESS_CPUTIME_ID);
     while (timing_now_us() < until) {
         for (unsigned i = 0; i < batch; i++) {
             put(bench, next_key(bench));
@@ -183,6 +198,8 @@ static struct result run_store(struct bench *bench, unsigned batch,
         .p99_us = (double)timing_p99_us(&bench->commits),
         .longest_us = (double)bench->longest_us,
         .amplification = (double)(written_bytes() - bytes) / ((double)rows * (KEY + VALUE)),
+        .own_us = (cpu_us(CLOCK_THREAD_CPUTIME_ID) - own_us) / (double)rows,
+        .all_us = (cpu_us(CLOCK_PROCESS_CPUTIME_ID) - all_us) / (double)rows,
     };
 }
 
@@ -259,8 +276,10 @@ static void bench_blind(struct bench *bench) {
                 struct result store = run_store(bench, batches[i], put_blind);
                 double file = run_file(bench, fd, batches[i], mode == 0);
                 ratios[round] = store.per_second / file;
-                printf("  %.0fk/%.0fk p99 %.1f max %.0f ms x%.1f", store.per_second / 1e3,
-                       file / 1e3, store.p99_us / 1e3, store.longest_us / 1e3, store.amplification);
+                printf("  %.0fk/%.0fk p99 %.1f max %.0f ms x%.1f cpu %.2f+%.2f us",
+                       store.per_second / 1e3, file / 1e3, store.p99_us / 1e3,
+                       store.longest_us / 1e3, store.amplification, store.own_us,
+                       store.all_us - store.own_us);
                 fflush(stdout);
             }
             printf("  ratio %.2f\n", median(ratios, bench->rounds));
@@ -318,18 +337,31 @@ static void bench_rmw(struct bench *bench) {
             commit(bench);
         }
     }
+    for (uint64_t i = 0; i < bench->keys;
+         i++) { /* what a node that is up for a while has in its cache */
+        char text[KEY + 1];
+        struct store_key at = key_of(i, text);
+        store_get(bench->store, &at, 1);
+        store_poll(bench->store, &handler, bench, 10);
+        blob_unref(bench->value);
+    }
     for (int mode = 0; mode < 2; mode++) {
         for (int zipf = 0; zipf < 2; zipf++) {
             bench->zipf = zipf == 1;
             (void)store_sqlite_set_fsync(bench->store, (enum store_fsync)mode);
             for (int round = 0; round < bench->rounds; round++) {
-                struct result result = run_store(bench, 50, put_merged);
+                struct store_stats before;
                 struct store_stats stats;
+                store_stats(bench->store, &before);
+                struct result result = run_store(bench, 50, put_merged);
                 store_stats(bench->store, &stats);
+                stats.cache_misses -= before.cache_misses;
                 printf("rmw %-8s %-7s batch 50: %.0fk/s p99 %.1f max %.0f ms, written x%.1f, "
-                       "%llu merges, last %llu ms, delayed %.1f s\n",
+                       "cpu %.2f+%.2f us, misses %.2f, %llu merges, last %llu ms, delayed %.1f s\n",
                        mode_names[mode], zipf ? "zipfian" : "uniform", result.per_second / 1e3,
                        result.p99_us / 1e3, result.longest_us / 1e3, result.amplification,
+                       result.own_us, result.all_us - result.own_us,
+                       (double)stats.cache_misses / (result.per_second * bench->seconds),
                        (unsigned long long)stats.merges, (unsigned long long)stats.merge_last_ms,
                        (double)stats.delayed_us / 1e6);
             }

@@ -18,6 +18,7 @@
 #include "replication/varint.h"
 
 #define RETRY_US 100000
+#define ANSWER_US 1000000 /* a proposal without an answer for so long has been lost */
 
 static struct resp_slice whole(const struct buf *buf) {
     return (struct resp_slice){buf_data(buf), buf_len(buf)};
@@ -249,6 +250,7 @@ static void ask_all(struct birth *birth) {
     }
     birth->awaited_count = birth->members->count;
     birth->asked = true;
+    birth->asked_us = birth->core->now.mono_us;
     struct wire_msg msg = {.kind = WIRE_BIRTH_ASK};
     msg.birth_ask.view = whole(&birth->view);
     msg.birth_ask.finish = birth->promise_count > 1;
@@ -267,6 +269,8 @@ static void ask_all(struct birth *birth) {
 }
 
 void birth_want(struct birth *birth) {
+    if (birth->asked && birth->core->now.mono_us - birth->asked_us > ANSWER_US)
+        withdraw(birth);
     if (birth->state == BIRTH_BORN || birth->asking || birth->retry_us > birth->core->now.mono_us)
         return;
     struct buf view = {0};

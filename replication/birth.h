@@ -44,9 +44,10 @@ struct birth {
     struct birth_promise *promises; /* owned; BOUND: to whom it was promised */
     size_t promise_count, promise_cap;
 
-    bool asking;      /* this node has proposed `view` */
-    bool asked;       /* the questions are out */
-    uint64_t number;  /* of these questions: answers to earlier ones do not count */
+    bool asking;     /* this node has proposed `view` */
+    bool asked;      /* the questions are out */
+    uint64_t number; /* of these questions: answers to earlier ones do not count */
+    uint64_t asked_us;
     uint8_t *awaited; /* owned: by member index, 1 where a YES is missing */
     uint16_t awaited_count, awaited_cap;
     uint64_t retry_us; /* no new proposal before */
@@ -71,8 +72,9 @@ enum rd_err birth_init(struct birth *birth, struct core *core, struct members *m
 /* Frees all. */
 void birth_free(struct birth *birth);
 
-/* A write waits: begins a proposal now or as soon as one can be made. Called again on each tick
- * while writes wait. */
+/* A write waits: begins a proposal now or as soon as one can be made, and gives up one that got no
+ * answer for long (a link may stay up and lose what is said on it). Called again on each tick while
+ * writes wait. */
 void birth_want(struct birth *birth);
 
 /* A BIRTH_* or BORN message from `member` over `link`, which may be refused and gone afterwards. */

@@ -17,6 +17,8 @@ replication_libreplication_la_SOURCES = \
 	replication/core.h \
 	replication/effects.c \
 	replication/effects.h \
+	replication/failure.c \
+	replication/failure.h \
 	replication/forwarded.c \
 	replication/forwarded.h \
 	replication/handshake.c \
@@ -66,6 +68,8 @@ replication_libreplication_la_SOURCES = \
 	replication/peers.c \
 	replication/peers.h \
 	replication/planted.h \
+	replication/probe.c \
+	replication/probe.h \
 	replication/placement.c \
 	replication/placement.h \
 	replication/preflist.c \
@@ -171,6 +175,9 @@ check_PROGRAMS += tests/unit/check_replica
 tests_unit_check_replica_SOURCES = tests/unit/check_replica.c $(NODE_RIG)
 tests_unit_check_replica_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_replica_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_failure
+tests_unit_check_failure_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
 check_PROGRAMS += tests/unit/check_latency
 tests_unit_check_latency_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

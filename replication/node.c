@@ -542,6 +542,7 @@ void node_step(struct node *node, struct instant now, const struct event *event,
     node->core.now = now;
     node->core.effects = effects;
     refresh_placement(node);
+    peers_step(&node->peers);
     dispatch(node, event);
     settle(node);
     node->core.effects = NULL;

@@ -21,13 +21,17 @@ static enum member_state state_of(const struct node *node, uint16_t index, struc
         return MEMBER_UP;
     if (index >= node->peers.peer_count)
         return MEMBER_DOWN;
-    const struct peer *peer = &node->peers.peers[index];
-    uint64_t patience = (uint64_t)node->core.conf.failure_timeout_ms * 1000;
-    *heard_ms = (now.mono_us - peer->heard_us) / 1000;
-    if (peers_reachable(&node->peers, index))
-        return peer->slow_until_us > now.mono_us ? MEMBER_SUSPECT : MEMBER_UP;
-    return peer->lost_us != 0 && now.mono_us - peer->lost_us < patience ? MEMBER_SUSPECT
-                                                                        : MEMBER_DOWN;
+    const struct watch *watch = &node->peers.peers[index].watch;
+    *heard_ms = now.mono_us > watch->heard_us ? (now.mono_us - watch->heard_us) / 1000 : 0;
+    switch (watch->state) {
+    case WATCH_UP:
+        return MEMBER_UP;
+    case WATCH_SUSPECT:
+        return MEMBER_SUSPECT;
+    case WATCH_DOWN:
+        break;
+    }
+    return MEMBER_DOWN;
 }
 
 void node_member(const struct node *node, size_t index, struct instant now,
@@ -79,7 +83,7 @@ void node_stats(const struct node *node, struct node_stats *out) {
     out->hints_counted = node->hints.ledger.counted;
     out->partitions_owned = node->placement.owned;
     out->members = node->members.count;
-    out->members_up = 1u + peers_reachable_count(&node->peers);
+    out->members_up = 1u + peers_up_count(&node->peers);
     out->born = node->birth.state == BIRTH_BORN;
     out->open = node_is_open(node);
     out->cluster_id[0] = 0;

@@ -86,6 +86,7 @@ void op_forward_answer(struct coordinator *co, struct request *request, uint16_t
                        const struct wire_msg *msg) {
     if (member != request->forward.member)
         return;
+    peers_served(co->peers, member);
     if (!msg->forward_answer.handled && try_next(co, request))
         return;
     uint64_t err = msg->forward_answer.err;

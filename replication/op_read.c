@@ -165,6 +165,8 @@ void op_read_start(struct coordinator *co, struct request *request, uint32_t r, 
     request->release = release;
     op->monotonic = monotonic;
     rank_homes(co, request, op);
+    if (r < 2 && !peers_view_is_fresh(co->peers))
+        r = 2; /* this node stood still: its own copy alone may be of long ago */
     if (r > op->home_count)
         r = op->home_count;
     quorum_init(&op->quorum, r > 0 ? r : 1);
@@ -420,6 +422,7 @@ void op_read_answer(struct coordinator *co, struct request *request,
     }
     if (home->member != MEMBER_SELF)
         peers_answered(co->peers, home->member, co->core->now.mono_us - home->asked_us);
+    peers_served(co->peers, home->member);
     count(co, request, home, take(co, op, home, answer));
 }
 

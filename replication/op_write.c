@@ -428,6 +428,7 @@ void op_write_answer(struct coordinator *co, struct request *request,
         co->core->stats.late_answers++;
         return;
     }
+    peers_served(co->peers, answer->member);
     enum rd_err err = answer->err;
     if (answer->member == MEMBER_SELF && err != RD_OK) {
         /* a node that cannot keep its own dot must not vouch for the write */

@@ -12,15 +12,17 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "replication/probe.h"
 
 #define FIRST_PAUSE_US 50000
 #define LONGEST_PAUSE_US 1000000
-#define SLOW_US 1000000
 #define MEET_PATIENCE_US 10000000
 
 enum rd_err peers_init(struct peers *peers, struct core *core, struct members *members,
                        const struct node_address *seeds, size_t seed_count) {
     *peers = (struct peers){.core = core, .members = members};
+    failure_init(&peers->failure, core->conf.request_timeout_ms, core->conf.failure_timeout_ms,
+                 PEERS_TICK_US);
     peers->seeds = calloc(seed_count + 1, sizeof(*peers->seeds));
     if (peers->seeds == NULL)
         return RD_ENOMEM;
@@ -53,6 +55,10 @@ static void grow(struct peers *peers) {
         return;
     memset(grown + peers->peer_count, 0, (count - peers->peer_count) * sizeof(*grown));
     peers->peers = grown;
+    for (uint16_t i = peers->peer_count; i < count; i++) {
+        watch_init(&grown[i].watch, peers->core->now.mono_us);
+        grown[i].said = WATCH_SUSPECT;
+    }
     peers->peer_count = count;
 }
 
@@ -74,13 +80,22 @@ bool peers_reachable(const struct peers *peers, uint16_t member) {
 }
 
 bool peers_healthy(const struct peers *peers, uint16_t member) {
-    return peers_reachable(peers, member) && peers->peers[member].slow_until_us <= now_us(peers);
+    return peers_reachable(peers, member) &&
+           watch_is_healthy(&peers->failure, &peers->peers[member].watch);
 }
 
 void peers_missed(struct peers *peers, uint16_t member, uint64_t asked_us) {
-    (void)asked_us;
     if (member < peers->peer_count)
-        peers->peers[member].slow_until_us = now_us(peers) + SLOW_US;
+        watch_missed(&peers->failure, &peers->peers[member].watch, asked_us);
+}
+
+void peers_served(struct peers *peers, uint16_t member) {
+    if (member < peers->peer_count)
+        watch_served(&peers->peers[member].watch);
+}
+
+bool peers_view_is_fresh(const struct peers *peers) {
+    return failure_is_fresh(&peers->failure);
 }
 
 void peers_answered(struct peers *peers, uint16_t member, uint64_t us) {
@@ -111,18 +126,46 @@ bool peers_send(struct peers *peers, uint16_t member, struct blob *frame) {
     if (link == NULL)
         return false;
     send_on(peers, link, frame);
+    watch_asked(&peers->failure, &peers->peers[member].watch);
     return true;
+}
+
+/* True for what is answered in any case, and soon. */
+static bool wants_answer(const struct wire_msg *msg) {
+    switch (msg->kind) {
+    case WIRE_PROBE:
+        return msg->probe.target.len == 0; /* else another has to answer first */
+    case WIRE_READ:
+    case WIRE_FORWARD:
+    case WIRE_COUNT:
+        return true;
+    case WIRE_WRITE:
+        return msg->write.id != 0;
+    default:
+        return false;
+    }
 }
 
 bool peers_say(struct peers *peers, uint16_t member, const struct wire_msg *msg) {
     struct link *link = best_link(peers, member);
-    return link != NULL && say_on(peers, link, msg);
+    if (link == NULL || !say_on(peers, link, msg))
+        return false;
+    if (wants_answer(msg))
+        watch_asked(&peers->failure, &peers->peers[member].watch);
+    return true;
 }
 
 uint16_t peers_reachable_count(const struct peers *peers) {
     uint16_t count = 0;
     for (uint16_t i = 0; i < peers->peer_count; i++)
         count += peers_reachable(peers, i);
+    return count;
+}
+
+uint16_t peers_up_count(const struct peers *peers) {
+    uint16_t count = 0;
+    for (uint16_t i = 0; i < peers->peer_count; i++)
+        count += i != MEMBER_SELF && peers->peers[i].watch.state == WATCH_UP;
     return count;
 }
 
@@ -165,12 +208,12 @@ static void forget(struct peers *peers, struct link *link) {
         dialler_failed(peers, dialler);
     if (link->state == LINK_READY && member < peers->peer_count) {
         struct peer *peer = &peers->peers[member];
+        if (peer->outgoing == link || peer->incoming == link)
+            watch_lost(&peers->failure, &peer->watch);
         if (peer->outgoing == link)
             peer->outgoing = NULL;
         if (peer->incoming == link)
             peer->incoming = NULL;
-        if (!peers_reachable(peers, member))
-            peer->lost_us = now_us(peers);
         peer->lost = true;
     }
     HASH_DELETE(hh, peers->links, link);
@@ -209,8 +252,7 @@ void peers_refuse(struct peers *peers, struct link *link, const char *reason, bo
 }
 
 void peers_drop(struct peers *peers, struct link *link, const char *reason) {
-    effects_log(peers->core->effects, LOG_WARNING, "Dropped the link to the peer at %s: %s",
-                link->host, reason);
+    log_refusal(peers, "Dropped the link to", link, reason);
     peers->core->stats.frames_refused++;
     close_link(peers, link);
 }
@@ -303,8 +345,11 @@ void peers_dial_failed(struct peers *peers, uint64_t dial) {
     uint16_t member;
     uint32_t seed;
     struct dialler *dialler = dial == 0 ? NULL : find_dial(peers, dial, &member, &seed);
-    if (dialler != NULL)
-        dialler_failed(peers, dialler);
+    if (dialler == NULL)
+        return;
+    dialler_failed(peers, dialler);
+    if (seed == NO_SEED && !peers_reachable(peers, member))
+        watch_lost(&peers->failure, &peers->peers[member].watch);
 }
 
 /* ---- the handshake -------------------------------------------------------------------------------- */
@@ -463,8 +508,7 @@ static void make_ready(struct peers *peers, struct link *link, struct peers_news
         peer->incoming = link;
     if (older != NULL)
         close_link(peers, older);
-    peer->heard_us = now_us(peers);
-    peer->slow_until_us = 0;
+    watch_linked(&peers->failure, &peer->watch);
     *news = (struct peers_news){PEERS_READY, member, link->id};
 }
 
@@ -534,7 +578,12 @@ bool peers_message(struct peers *peers, struct link *link, const struct wire_msg
     link->heard_us = now_us(peers);
     bool ready = link->state == LINK_READY;
     if (ready) {
-        peers->peers[link->member].heard_us = now_us(peers);
+        watch_heard(&peers->failure, &peers->peers[link->member].watch);
+        if (msg->kind == WIRE_PROBE || msg->kind == WIRE_PROBE_ANSWER) {
+            if (probe_message(peers, link->member, msg) == RD_EPROTO)
+                peers_drop(peers, link, "it sent a probe that cannot be understood");
+            return true;
+        }
         if (msg->kind == WIRE_PING) {
             struct wire_msg pong = {.kind = WIRE_PONG};
             say_on(peers, link, &pong);
@@ -563,10 +612,22 @@ static void tend_link(struct peers *peers, struct link *link) {
     uint64_t idle =
         now_us(peers) - (link->sent_us > link->heard_us ? link->heard_us : link->sent_us);
     if (link->state == LINK_READY && idle >= patience / 4 &&
-        now_us(peers) - link->sent_us >= patience / 8) {
+        now_us(peers) - link->pinged_us >= patience / 8) {
         struct wire_msg ping = {.kind = WIRE_PING};
+        link->pinged_us = now_us(peers);
         say_on(peers, link, &ping);
+        watch_asked(&peers->failure, &peers->peers[link->member].watch);
     }
+}
+
+void peers_step(struct peers *peers) {
+    if (failure_step(&peers->failure, now_us(peers)) != GAP_WOKE)
+        return;
+    for (struct link *link = peers->links; link != NULL; link = link->hh.next)
+        link->heard_us = now_us(peers);
+    for (uint16_t i = 0; i < peers->peer_count; i++)
+        watch_woke(&peers->failure, &peers->peers[i].watch);
+    probe_tick(peers);
 }
 
 void peers_tick(struct peers *peers) {
@@ -575,6 +636,7 @@ void peers_tick(struct peers *peers) {
     grow(peers);
     struct link *link, *next;
     HASH_ITER(hh, peers->links, link, next) tend_link(peers, link);
+    probe_tick(peers);
     dial_members(peers);
     dial_seeds(peers);
 }

@@ -3,11 +3,12 @@
  * Each node dials one outgoing link to every other member; frames for a member go over that link, or over one that the
  * member dialled if ours is not up. A broken link is noticed at once, a silent one is pinged and
  * dropped after failure-timeout; both are redialled for ever with a bounded, jittered pause. Seeds are dialled until they have been
- * met, and again whenever the member met there is out of reach.
+ * met, and again whenever the member met there is out of reach. Each member is watched (failure.h): who is healthy is asked first.
  */
 #ifndef RD_REPLICATION_PEERS_H
 #define RD_REPLICATION_PEERS_H
 
+#include "replication/failure.h"
 #include "replication/handshake.h"
 #include "replication/latency.h"
 #include "replication/member.h"
@@ -29,7 +30,7 @@ struct link {
     uint16_t member;   /* MEMBER_NONE until the peer has proven who it is */
     uint32_t seed;     /* outgoing: the seed it was dialled for, or NO_SEED */
     uint64_t since_us; /* when it came up */
-    uint64_t heard_us, sent_us;
+    uint64_t heard_us, sent_us, pinged_us;
     struct handshake_facts mine, theirs;
     char host[NODE_HOST_BYTES]; /* the peer's numeric address */
     UT_hash_handle hh;
@@ -48,12 +49,10 @@ struct dialler {
 struct peer {                         /* by member index */
     struct link *outgoing, *incoming; /* ready ones; NULL: none */
     struct dialler dialler;
-    uint64_t lost_us; /* when the last ready link went; 0: it never had one */
-    bool lost;        /* a ready link went, and peers_take_lost has not said so yet */
-    uint64_t heard_us;
+    bool lost;              /* a ready link went, and peers_take_lost has not said so yet */
     struct latency latency; /* of its answers to reads */
-    uint64_t
-        slow_until_us; /* it left a request without an answer: others are preferred till then */
+    struct watch watch;
+    enum watch_state said; /* the state that the log has heard of */
 };
 
 struct seed {
@@ -73,6 +72,7 @@ struct peers {
     struct link *links;              /* hash by id, owned */
     struct peer *peers;              /* owned, by member index, grown with the members */
     uint16_t peer_count;
+    struct failure failure;
     struct seed *seeds; /* owned */
     uint32_t seed_count;
     uint64_t next_dial;
@@ -135,6 +135,16 @@ bool peers_reachable(const struct peers *peers, uint16_t member);
  * once (never true of the node itself). Who is not healthy is asked last, or replaced. */
 bool peers_healthy(const struct peers *peers, uint16_t member);
 
+/* To be called first in each step: notices that this node is late, or stood still for a while. Then
+ * links that were silent meanwhile get their time anew, and all peers are probed. */
+void peers_step(struct peers *peers);
+
+/* False for a while after this node stood still: what it holds may be older than it can know. */
+bool peers_view_is_fresh(const struct peers *peers);
+
+/* Notes that `member` answered a request in time. */
+void peers_served(struct peers *peers, uint16_t member);
+
 /* Notes that `member` left a request that it was asked at `asked_us` without an answer. */
 void peers_missed(struct peers *peers, uint16_t member, uint64_t asked_us);
 
@@ -153,8 +163,11 @@ bool peers_say(struct peers *peers, uint16_t member, const struct wire_msg *msg)
 /* True once every seed has been met, or one other node has and 10 s have passed; at once without seeds. */
 bool peers_met_enough(const struct peers *peers);
 
-/* How many members are reachable, and one of them at random (MEMBER_NONE if there is none). */
+/* How many members are reachable, and how many of these are up as far as this node knows. */
 uint16_t peers_reachable_count(const struct peers *peers);
+uint16_t peers_up_count(const struct peers *peers);
+
+/* A reachable member at random; MEMBER_NONE if there is none. */
 uint16_t peers_random(struct peers *peers);
 
 /* Asserts the invariants. */

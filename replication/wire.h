@@ -24,6 +24,9 @@ enum wire_kind {
     /* is anybody there */
     WIRE_PING,
     WIRE_PONG,
+    /* failure detection: does `target` answer? */
+    WIRE_PROBE,
+    WIRE_PROBE_ANSWER,
     /* membership (Dynamo 4.8) */
     WIRE_GOSSIP,
     WIRE_DIGEST,
@@ -82,6 +85,11 @@ struct wire_msg {
             uint64_t outcast;       /* 1: the peer's cluster was born without the node it refuses */
             struct resp_slice text; /* one sentence for the log */
         } refuse;
+        struct {
+            uint64_t sent_us;         /* by the clock of the node that asks; given back */
+            struct resp_slice asker;  /* node id, if it is not the sender that wants to know */
+            struct resp_slice target; /* node id, if it is not the receiver that is meant */
+        } probe;                      /* PROBE, PROBE-ANSWER */
         struct {
             uint64_t hash; /* of all member entries: equal means nothing to say */
         } gossip;

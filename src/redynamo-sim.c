@@ -11,9 +11,10 @@
 #include "sim/jobs.h"
 #include "sim/scenario.h"
 
-static const char usage[] = "usage: redynamo-sim fuzz --seeds A:B [--jobs J] [--twice] [--trace]\n"
-                            "       redynamo-sim scenario NAME|all|list\n"
-                            "       redynamo-sim --help | --version\n";
+static const char usage[] =
+    "usage: redynamo-sim fuzz --seeds A:B [--jobs J] [--beyond] [--twice] [--trace]\n"
+    "       redynamo-sim scenario NAME|all|list\n"
+    "       redynamo-sim --help | --version\n";
 
 static int wrong(const char *what, const char *which) {
     fprintf(stderr, "redynamo-sim: %s%s%s\n%s", what, which != NULL ? ": " : "",
@@ -26,6 +27,7 @@ static int wrong(const char *what, const char *which) {
 struct options {
     uint64_t first, last, jobs;
     bool twice, trace;
+    enum plan_mode mode;
 };
 
 struct tally {
@@ -47,14 +49,15 @@ static bool seeds(const char *text, uint64_t *first, uint64_t *last) {
            (text_u64(colon + 1, strlen(colon + 1), last) == RD_OK && *first <= *last);
 }
 
-static void print_failure(const struct fuzz_result *result) {
+static void print_failure(const struct fuzz_result *result, enum plan_mode mode) {
     struct plan plan;
     struct buf text = {0};
-    plan_draw(&plan, result->seed);
+    plan_draw(&plan, result->seed, mode);
     plan_text(&plan, &text);
-    printf("seed %llu FAILED: %s\n%.*s  replay: redynamo-sim fuzz --seeds %llu --trace\n",
+    printf("seed %llu FAILED: %s\n%.*s  replay: redynamo-sim fuzz --seeds %llu%s --trace\n",
            (unsigned long long)result->seed, result->violation, (int)buf_len(&text),
-           (const char *)buf_data(&text), (unsigned long long)result->seed);
+           (const char *)buf_data(&text), (unsigned long long)result->seed,
+           mode == PLAN_BEYOND ? " --beyond" : "");
     buf_free(&text);
 }
 
@@ -78,7 +81,7 @@ static bool done(void *arg, const struct fuzz_result *result) {
         tally->passed++;
     } else {
         tally->failed++;
-        print_failure(&one);
+        print_failure(&one, tally->options->mode);
     }
     fuzz_add(&tally->sum, &one);
     return true;
@@ -86,9 +89,11 @@ static bool done(void *arg, const struct fuzz_result *result) {
 
 static void print_sum(const struct tally *tally) {
     const struct fuzz_result *sum = &tally->sum;
-    printf("%llu requests, %llu of them acknowledged; %llu faults; %llu steps\nsometimes:\n",
+    printf("%llu requests, %llu of them acknowledged, the longest in %llu ms; %llu faults; %llu "
+           "steps\nsometimes:\n",
            (unsigned long long)sum->requests, (unsigned long long)sum->acknowledged,
-           (unsigned long long)sum->faults, (unsigned long long)sum->steps);
+           (unsigned long long)sum->longest_us / 1000, (unsigned long long)sum->faults,
+           (unsigned long long)sum->steps);
     for (int i = 0; i < SOMETIMES_COUNT; i++) {
         printf("%12llu  %s\n", (unsigned long long)sum->sometimes[i],
                fuzz_sometimes_text((enum fuzz_sometimes)i));
@@ -100,12 +105,13 @@ static void print_sum(const struct tally *tally) {
     }
 }
 
-static int trace_seed(uint64_t seed) {
+static int trace_seed(const struct options *options) {
     struct fuzz_result result;
-    fuzz_run(seed, 0, stdout, &result);
+    fuzz_run(&(struct fuzz_order){.seed = options->first, .mode = options->mode, .trace = stdout},
+             &result);
     printf("trace hash %016llx\n", (unsigned long long)result.trace_hash);
     if (!result.passed) {
-        print_failure(&result);
+        print_failure(&result, options->mode);
     }
     printf("%d passed, %d failed\n", result.passed, !result.passed);
     return result.passed ? 0 : 1;
@@ -113,8 +119,9 @@ static int trace_seed(uint64_t seed) {
 
 static int fuzz(const struct options *options) {
     struct tally tally = {.options = options};
+    struct fuzz_order order = {.seed = options->first, .mode = options->mode};
     if (options->trace) {
-        return options->first == options->last ? trace_seed(options->first)
+        return options->first == options->last ? trace_seed(options)
                                                : wrong("--trace wants one seed", NULL);
     }
     if (options->twice) {
@@ -123,10 +130,10 @@ static int fuzz(const struct options *options) {
             return wrong("too many seeds for --twice", NULL);
         }
     }
-    jobs_run(options->first, options->last, (unsigned)options->jobs, 0, done, &tally);
+    jobs_run(&order, options->last, (unsigned)options->jobs, done, &tally);
     if (options->twice) {
         tally.second = true;
-        jobs_run(options->first, options->last, (unsigned)options->jobs, 0, done, &tally);
+        jobs_run(&order, options->last, (unsigned)options->jobs, done, &tally);
     }
     print_sum(&tally);
     printf("%llu passed, %llu failed\n", (unsigned long long)tally.passed,
@@ -141,6 +148,8 @@ static int fuzz_command(int argc, char **argv) {
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--twice") == 0) {
             options.twice = true;
+        } else if (strcmp(argv[i], "--beyond") == 0) {
+            options.mode = PLAN_BEYOND;
         } else if (strcmp(argv[i], "--trace") == 0) {
             options.trace = true;
         } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {

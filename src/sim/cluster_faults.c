@@ -228,9 +228,9 @@ void cluster_key_at(struct cluster *c, const unsigned *nodes, size_t count, char
 
 /* True for lines that are about the story, not about how a cluster stays alive. */
 static bool tells(const char *line) {
-    static const char *const upkeep[] = {"HELLO",   "CHALLENGE", "PROOF",  "WELCOME",
-                                         "PING",    "PONG",      "GOSSIP", "DIGEST",
-                                         "ENTRIES", "BIRTH",     "BORN"};
+    static const char *const upkeep[] = {"HELLO",  "CHALLENGE", "PROOF", "WELCOME",
+                                         "PING",   "PONG",      "PROBE", "GOSSIP",
+                                         "DIGEST", "ENTRIES",   "BIRTH", "BORN"};
     const char *arrow = strstr(line, " -> ");
     const char *space = strchr(line, ' ');
     if (space != NULL && (space[1] == '.' || space[1] == '#')) {

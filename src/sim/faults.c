@@ -3,44 +3,18 @@
  * A fault that lasts is noted in `lasting` and ended by a FAULTS_END event. Faults of one kind may
  * overlap: paths and machines are set to what the last one says, and whoever ends first ends it
  * for both. */
-#include "sim/faults.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/faults_internal.h"
 #include "sim/mem.h"
-#include "sim/workload.h"
-
-struct lasting {
-    enum plan_fault kind;
-    uint32_t node, other;
-    uint32_t side; /* bit i: node i is on this side; or the node whose turn it is */
-    uint32_t left; /* repetitions */
-    bool over;
-};
-
-struct faults {
-    struct world *world;
-    const struct plan *plan;
-    struct prng prng;
-    uint32_t weight_sum;
-    bool running;
-    struct lasting *lasting; /* owned; by number */
-    size_t count, cap;
-    uint64_t counts[FAULT_KINDS];
-    uint32_t *rows_lost; /* owned; by key number */
-};
 
 struct faults *faults_new(struct world *world, const struct plan *plan) {
     struct faults *faults = mem_zero(sizeof *faults);
     faults->world = world;
     faults->plan = plan;
     prng_seed(&faults->prng, plan->seed ^ UINT64_C(0x6661756c7473));
-    faults->rows_lost = mem_zero(plan->keys * sizeof *faults->rows_lost);
-    for (int i = 0; i < FAULT_KINDS; i++) {
-        faults->weight_sum += plan->fault_weights[i];
-    }
     for (uint32_t i = 0; i < world_nodes(world); i++) {
         int64_t skew_us =
             (int64_t)prng_below(&faults->prng, 2 * (uint64_t)plan->skew_us + 1) - plan->skew_us;
@@ -50,10 +24,15 @@ struct faults *faults_new(struct world *world, const struct plan *plan) {
 }
 
 void faults_free(struct faults **handle) {
-    if (*handle != NULL) {
-        free((*handle)->lasting);
-        free((*handle)->rows_lost);
-        free(*handle);
+    struct faults *faults = *handle;
+    if (faults != NULL) {
+        for (uint32_t i = 0; i < NETWORK_MAX_NODES; i++) {
+            store_mem_image_free(&faults->backups[i]);
+            store_mem_image_free(&faults->unmounted[i]);
+        }
+        losses_free(&faults->losses);
+        free(faults->lasting);
+        free(faults);
         *handle = NULL;
     }
 }
@@ -63,36 +42,64 @@ static uint64_t around(struct faults *faults, uint64_t mean_us) {
 }
 
 static void schedule_next(struct faults *faults) {
-    if (faults->plan->fault_mean_us > 0 && faults->weight_sum > 0) {
-        world_at(faults->world,
-                 world_now_us(faults->world) + around(faults, faults->plan->fault_mean_us),
-                 FAULTS_NEXT, 0, 0);
+    if (faults->mean_us > 0 && faults->weight_sum > 0) {
+        world_at(faults->world, world_now_us(faults->world) + around(faults, faults->mean_us),
+                 FAULTS_NEXT, 0, faults->phase);
     }
 }
 
-void faults_start(struct faults *faults) {
-    faults->running = true;
-    schedule_next(faults);
-}
-
-static uint32_t draw_node(struct faults *faults) {
+uint32_t faults_draw_node(struct faults *faults) {
     return (uint32_t)prng_below(&faults->prng, world_nodes(faults->world));
 }
 
-/* Has the fault end, or go on, after about `mean_us`. */
-static void last(struct faults *faults, const struct lasting *lasting, uint64_t mean_us) {
+void faults_last(struct faults *faults, const struct lasting *lasting, uint64_t mean_us) {
     faults->lasting =
         mem_grow(faults->lasting, &faults->cap, faults->count + 1, sizeof *faults->lasting);
     faults->lasting[faults->count] = *lasting;
     world_at(faults->world, world_now_us(faults->world) + around(faults, mean_us), FAULTS_END,
-             faults->count++, 0);
+             faults->count++, faults->phase);
 }
 
-/* A start whose disk fails is tried again, as by a supervisor. */
-static void start_if_off(struct faults *faults, uint32_t node) {
+void faults_start_if_off(struct faults *faults, uint32_t node) {
     if (world_state(faults->world, node) == NODE_OFF && world_start(faults->world, node) != RD_OK) {
-        last(faults, &(struct lasting){.kind = FAULT_KILL, .node = node}, 500000);
+        faults_last(faults, &(struct lasting){.kind = FAULT_KILL, .node = node}, 500000);
     }
+}
+
+/* ---- phases ---------------------------------------------------------------------------------- */
+
+static void begin_phase(struct faults *faults, uint64_t mean_us, uint64_t length_us) {
+    faults->running = true;
+    faults->phase++;
+    faults->mean_us = mean_us;
+    faults->length_us = length_us;
+    faults->weight_sum = 0;
+    for (int i = 0; i < FAULT_KINDS; i++) {
+        faults->weight_sum += faults->weights[i];
+    }
+}
+
+void faults_start(struct faults *faults) {
+    memcpy(faults->weights, faults->plan->fault_weights, sizeof faults->weights);
+    begin_phase(faults, faults->plan->fault_mean_us, faults->plan->fault_length_us);
+    schedule_next(faults);
+}
+
+/* Kinds that take long whatever the length of faults, and those of disks that come back. */
+static bool may_come_at_birth(int kind) {
+    return kind != FAULT_SWIZZLE && kind < FAULT_UNMOUNT;
+}
+
+void faults_start_birth(struct faults *faults) {
+    for (int i = 0; i < FAULT_KINDS; i++) {
+        faults->weights[i] = may_come_at_birth(i) ? faults->plan->fault_weights[i] : 0;
+    }
+    begin_phase(faults, 200000, 400000);
+    for (uint32_t i = 0; i < world_nodes(faults->world); i++) {
+        world_at(faults->world, world_now_us(faults->world) + prng_below(&faults->prng, 2000000),
+                 FAULTS_START, i, faults->phase);
+    }
+    schedule_next(faults);
 }
 
 /* ---- the network ----------------------------------------------------------------------------- */
@@ -133,9 +140,14 @@ static void split(struct faults *faults, uint32_t side, uint32_t bridge, bool he
     }
 }
 
+void faults_isolate(struct faults *faults, uint32_t node, bool heals) {
+    split(faults, UINT32_C(1) << node, UINT32_MAX, heals);
+}
+
 static void begin_network(struct faults *faults, enum plan_fault kind) {
     uint32_t nodes = world_nodes(faults->world);
-    struct lasting lasting = {.kind = kind, .node = draw_node(faults), .other = draw_node(faults)};
+    struct lasting lasting = {
+        .kind = kind, .node = faults_draw_node(faults), .other = faults_draw_node(faults)};
     if (nodes < 2 || lasting.node == lasting.other) {
         return;
     }
@@ -163,14 +175,14 @@ static void begin_network(struct faults *faults, enum plan_fault kind) {
         lasting.left = 2 + (uint32_t)prng_below(&faults->prng, 8);
         network_break(world_network(faults->world), lasting.node, lasting.other,
                       world_now_us(faults->world));
-        last(faults, &lasting, faults->plan->fault_length_us / 8);
+        faults_last(faults, &lasting, faults->length_us / 8);
         return;
     default: /* SWIZZLE: at each step one more node is cut off, or comes back */
         lasting.left = nodes;
-        last(faults, &lasting, faults->plan->fault_length_us / 4);
+        faults_last(faults, &lasting, faults->length_us / 4);
         return;
     }
-    last(faults, &lasting, faults->plan->fault_length_us);
+    faults_last(faults, &lasting, faults->length_us);
 }
 
 /* The next step of a fault that goes on. */
@@ -183,16 +195,16 @@ static void repeat(struct faults *faults, struct lasting *lasting) {
     if (lasting->kind == FAULT_FLAP) {
         network_break(world_network(faults->world), lasting->node, lasting->other,
                       world_now_us(faults->world));
-        last(faults, &next, faults->plan->fault_length_us / 8);
+        faults_last(faults, &next, faults->length_us / 8);
         return;
     }
     if (lasting->kind == FAULT_CRASH_LOOP) {
         if (world_state(faults->world, lasting->node) == NODE_OFF) {
-            start_if_off(faults, lasting->node);
+            faults_start_if_off(faults, lasting->node);
             world_crash_after(faults->world, lasting->node, 1 + prng_below(&faults->prng, 40),
                               CRASH_PROCESS);
         }
-        last(faults, &next, 50000);
+        faults_last(faults, &next, 50000);
         return;
     }
     uint32_t nodes = world_nodes(faults->world);
@@ -204,13 +216,13 @@ static void repeat(struct faults *faults, struct lasting *lasting) {
         split(faults, UINT32_C(1) << node, UINT32_MAX, true);
         next.side &= ~(UINT32_C(1) << node);
     }
-    last(faults, &next, faults->plan->fault_length_us / 4);
+    faults_last(faults, &next, faults->length_us / 4);
 }
 
 /* ---- processes and machines ------------------------------------------------------------------ */
 
 static void begin_process(struct faults *faults, enum plan_fault kind) {
-    struct lasting lasting = {.kind = kind, .node = draw_node(faults)};
+    struct lasting lasting = {.kind = kind, .node = faults_draw_node(faults)};
     uint64_t inside = 1 + prng_below(&faults->prng, 200);
     if (world_state(faults->world, lasting.node) != NODE_RUNNING) {
         return;
@@ -219,7 +231,7 @@ static void begin_process(struct faults *faults, enum plan_fault kind) {
     switch (kind) {
     case FAULT_KILL:
         world_crash(faults->world, lasting.node, CRASH_PROCESS);
-        last(faults, &lasting, faults->plan->fault_length_us / 10);
+        faults_last(faults, &lasting, faults->length_us / 10);
         return;
     case FAULT_POWER:
         world_crash(faults->world, lasting.node, power);
@@ -233,7 +245,7 @@ static void begin_process(struct faults *faults, enum plan_fault kind) {
     case FAULT_CRASH_LOOP:
         world_crash(faults->world, lasting.node, CRASH_PROCESS);
         lasting.left = 2 + (uint32_t)prng_below(&faults->prng, 6);
-        last(faults, &lasting, 20000);
+        faults_last(faults, &lasting, 20000);
         return;
     case FAULT_PAUSE:
         world_pause(faults->world, lasting.node);
@@ -243,66 +255,7 @@ static void begin_process(struct faults *faults, enum plan_fault kind) {
                          1000 + prng_below(&faults->prng, 300000));
         break;
     }
-    last(faults, &lasting, faults->plan->fault_length_us);
-}
-
-/* ---- disks and clocks ------------------------------------------------------------------------ */
-
-static void hurt_row(struct faults *faults, enum plan_fault kind) {
-    uint32_t node = draw_node(faults);
-    uint32_t number = (uint32_t)prng_below(&faults->prng, faults->plan->keys);
-    if (world_state(faults->world, node) != NODE_RUNNING) {
-        return;
-    }
-    struct blob *key = workload_key(number);
-    struct store_key at = {.space = STORE_OBJECTS,
-                           .slot = node_slot(world_node(faults->world, node), key->bytes, key->len),
-                           .key = key->bytes,
-                           .key_len = key->len};
-    struct store *store = world_disk(faults->world, node)->store;
-    bool had = kind == FAULT_ROW_LOST ? store_mem_erase_row(store, &at)
-                                      : store_mem_corrupt_row(store, &at);
-    faults->rows_lost[number] += had;
-    blob_unref(key);
-}
-
-static void begin_disk_or_clock(struct faults *faults, enum plan_fault kind) {
-    struct lasting lasting = {.kind = kind, .node = draw_node(faults)};
-    struct store *store = world_disk(faults->world, lasting.node)->store;
-    struct clock *clock = world_clock(faults->world, lasting.node);
-    uint64_t now_us = world_now_us(faults->world);
-    uint64_t times = 1 + prng_below(&faults->prng, 5);
-    switch (kind) {
-    case FAULT_DISK_FULL:
-        store_mem_fail(store, STORE_MEM_COMMIT, RD_EFULL, UINT64_MAX);
-        break;
-    case FAULT_DISK_ERROR:
-        if (world_state(faults->world, lasting.node) == NODE_RUNNING) { /* not during a start */
-            store_mem_fail(store,
-                           prng_chance(&faults->prng, 1, 2) ? STORE_MEM_GET : STORE_MEM_COMMIT,
-                           RD_EIO, times);
-        }
-        break;
-    case FAULT_ROW_LOST:
-    case FAULT_ROW_DAMAGED:
-        hurt_row(faults, kind);
-        return;
-    case FAULT_CLOCK_JUMP:
-        clock_jump(clock,
-                   (int64_t)prng_below(&faults->prng, 2 * (uint64_t)faults->plan->skew_us + 1) -
-                       faults->plan->skew_us);
-        return;
-    default: /* CLOCK_DRIFT */
-        clock_set_drift(clock, now_us, (int32_t)prng_below(&faults->prng, 100001) - 50000);
-        break;
-    }
-    last(faults, &lasting, faults->plan->fault_length_us);
-}
-
-static void mend_disk(struct faults *faults, uint32_t node) {
-    struct store *store = world_disk(faults->world, node)->store;
-    store_mem_fail(store, STORE_MEM_COMMIT, RD_EIO, 0);
-    store_mem_fail(store, STORE_MEM_GET, RD_EIO, 0);
+    faults_last(faults, &lasting, faults->length_us);
 }
 
 /* ---- begin and end --------------------------------------------------------------------------- */
@@ -314,7 +267,7 @@ static void begin(struct faults *faults, enum plan_fault kind) {
     } else if (kind <= FAULT_SWIZZLE) {
         begin_network(faults, kind);
     } else {
-        begin_disk_or_clock(faults, kind);
+        faults_begin_disk(faults, kind);
     }
 }
 
@@ -325,11 +278,11 @@ static void end(struct faults *faults, size_t number) {
     case FAULT_POWER:
     case FAULT_KILL_INSIDE:
     case FAULT_POWER_INSIDE:
-        start_if_off(faults, lasting.node);
+        faults_start_if_off(faults, lasting.node);
         break;
     case FAULT_CRASH_LOOP:
         if (lasting.left == 0) {
-            start_if_off(faults, lasting.node);
+            faults_start_if_off(faults, lasting.node);
         }
         repeat(faults, &lasting);
         break;
@@ -355,20 +308,18 @@ static void end(struct faults *faults, size_t number) {
     case FAULT_SWIZZLE:
         repeat(faults, &lasting);
         break;
-    case FAULT_DISK_FULL:
-    case FAULT_DISK_ERROR:
-        mend_disk(faults, lasting.node);
-        break;
-    case FAULT_CLOCK_DRIFT:
-        clock_set_drift(world_clock(faults->world, lasting.node), world_now_us(faults->world), 0);
-        break;
     default:
+        faults_end_disk(faults, &lasting);
         break;
     }
 }
 
 void faults_event(struct faults *faults, const struct sim_event *event) {
-    if (!faults->running) {
+    if (!faults->running || event->b != faults->phase) {
+        return;
+    }
+    if (event->kind == FAULTS_START) {
+        faults_start_if_off(faults, (uint32_t)event->a);
         return;
     }
     if (event->kind == FAULTS_END) {
@@ -377,8 +328,8 @@ void faults_event(struct faults *faults, const struct sim_event *event) {
     }
     uint32_t drawn = (uint32_t)prng_below(&faults->prng, faults->weight_sum);
     int kind = 0;
-    while (drawn >= faults->plan->fault_weights[kind]) {
-        drawn -= faults->plan->fault_weights[kind++];
+    while (drawn >= faults->weights[kind]) {
+        drawn -= faults->weights[kind++];
     }
     begin(faults, (enum plan_fault)kind);
     schedule_next(faults);
@@ -392,8 +343,7 @@ void faults_heal(struct faults *faults) {
     for (uint32_t a = 0; a < world_nodes(faults->world); a++) {
         world_crash_after(faults->world, a, UINT64_MAX, CRASH_PROCESS); /* none any more */
         network_set_slow(world_network(faults->world), a, 0);
-        mend_disk(faults, a);
-        clock_set_drift(world_clock(faults->world, a), world_now_us(faults->world), 0);
+        faults_mend(faults, a);
         world_resume(faults->world, a);
         if (world_state(faults->world, a) == NODE_OFF) {
             enum rd_err err = world_start(faults->world, a);
@@ -410,8 +360,6 @@ const uint64_t *faults_counts(const struct faults *faults) {
     return faults->counts;
 }
 
-uint32_t faults_rows_lost(const struct faults *faults, const struct blob *key) {
-    uint32_t number = workload_key_number(key);
-    assert(number < faults->plan->keys);
-    return faults->rows_lost[number];
+const struct losses *faults_losses(const struct faults *faults) {
+    return &faults->losses;
 }

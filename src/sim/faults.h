@@ -3,10 +3,12 @@
 #ifndef RD_SIM_FAULTS_H
 #define RD_SIM_FAULTS_H
 
+#include "sim/losses.h"
 #include "sim/plan.h"
 #include "sim/world.h"
 
-enum { FAULTS_NEXT = WORLD_USER_KIND + 1, FAULTS_END }; /* END: a is the fault's number */
+/* b: the phase; END: a is the fault's number; START: the machine */
+enum { FAULTS_NEXT = WORLD_USER_KIND + 1, FAULTS_END, FAULTS_START };
 
 struct faults;
 
@@ -19,6 +21,11 @@ void faults_free(struct faults **faults);
 /* From now on they come. */
 void faults_start(struct faults *faults);
 
+/* The same for a cluster that is being born: all machines are off, and are started within two
+ * seconds, in any order. Faults are short, so that everybody meets everybody before the patience of
+ * a fresh node ends, and they destroy nothing. */
+void faults_start_birth(struct faults *faults);
+
 /* For the world's hooks: an event of the kinds above. */
 void faults_event(struct faults *faults, const struct sim_event *event);
 
@@ -29,7 +36,7 @@ void faults_heal(struct faults *faults);
 /* How many came, by kind. */
 const uint64_t *faults_counts(const struct faults *faults);
 
-/* How many rows of that key were lost or damaged. */
-uint32_t faults_rows_lost(const struct faults *faults, const struct blob *key);
+/* What they have destroyed. Borrowed. */
+const struct losses *faults_losses(const struct faults *faults);
 
 #endif

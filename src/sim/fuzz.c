@@ -2,7 +2,9 @@
  *
  *     form --> attack --> heal --> read all replicas --> read them again --> judge
  *
- * Healing, and each of the reads, must come to an end within bounded simulated time.
+ * Healing, and each of the reads, must come to an end within bounded simulated time. Some clusters
+ * form in peace, some under attack. Where faults go beyond the promise, what was acknowledged may
+ * be lost, and all else is checked as ever.
  */
 #include "sim/fuzz.h"
 
@@ -11,6 +13,7 @@
 #include <string.h>
 
 #include "sim/check_dots.h"
+#include "sim/check_left.h"
 #include "sim/faults.h"
 #include "sim/judge.h"
 #include "sim/mem.h"
@@ -20,7 +23,8 @@
 #define FORM_US (60 * SECOND_US)
 #define HEAL_US (60 * SECOND_US)
 #define READ_US (30 * SECOND_US)
-#define CHECKER UINT32_MAX /* the client that the checkers are */
+#define QUIET_US (3 * SECOND_US) /* by then all frames that were under way have arrived */
+#define CHECKER UINT32_MAX       /* the client that the checkers are */
 
 struct run {
     struct plan plan;
@@ -30,13 +34,29 @@ struct run {
     struct dots *dots;
     struct buf violation; /* empty: none so far */
     uint64_t rows;        /* stored so far */
+    uint64_t longest_us;  /* a node took to answer */
+    uint64_t unreadable;  /* keys of which only damaged copies were left */
     FILE *trace;
 };
 
 /* ---- hooks ----------------------------------------------------------------------------------- */
 
+static bool fine(const struct run *run) {
+    return buf_len(&run->violation) == 0;
+}
+
 static void on_answer(void *arg, struct op *op) {
     struct run *run = arg;
+    uint64_t since_us = world_resumed_us(run->world, op->node);
+    since_us = since_us > op->asked_us ? since_us : op->asked_us;
+    uint64_t took_us = op->answered_us - since_us;
+    if (op->err != RD_ECLOSED && took_us > run->longest_us) {
+        run->longest_us = took_us;
+    }
+    if (op->err != RD_ECLOSED && took_us > run->plan.world.answer_us && fine(run)) {
+        mem_printf(&run->violation, "not alive: request %llu was answered after %llu us",
+                   (unsigned long long)op->tag, (unsigned long long)took_us);
+    }
     workload_answer(run->workload, op);
 }
 
@@ -75,10 +95,6 @@ static bool all_up(const struct run *run) {
     return true;
 }
 
-static bool fine(const struct run *run) {
-    return buf_len(&run->violation) == 0;
-}
-
 static void violated(struct run *run, const char *text) {
     if (fine(run)) {
         mem_printf(&run->violation, "%s", text);
@@ -106,32 +122,70 @@ static struct op *ask(struct run *run, struct op *request) {
     return op;
 }
 
-/* The first write, which makes the cluster a cluster. */
-static void first_write(struct run *run) {
-    struct op request = {
-        .kind = CLIENT_WRITE, .key = workload_key(0), .value = mem_blob("w1.", 3), .value_id = 1};
+/* A write of the checkers, beside what there is; false: it fails. */
+static bool try_to_write(struct run *run, uint32_t key) {
+    char text[32];
+    uint64_t id = world_history(run->world)->count + 1;
+    int len = snprintf(text, sizeof text, "w%llu.", (unsigned long long)id);
+    struct op request = {.kind = CLIENT_WRITE,
+                         .key = workload_key(key),
+                         .value = mem_blob(text, (size_t)len),
+                         .value_id = id,
+                         .with_context = true};
     struct op *op = ask(run, &request);
     blob_unref(request.key);
     blob_unref(request.value);
-    if (!op->answered || op->err != RD_OK) {
+    return op->answered && op->err == RD_OK;
+}
+
+/* The same, again and again for a while: a node may not have noticed yet that all is well. */
+static bool write_beside(struct run *run, uint32_t key) {
+    for (unsigned tries = 0; tries < 10; tries++) {
+        if (try_to_write(run, key)) {
+            return true;
+        }
+        world_elapse(run->world, SECOND_US / 2);
+    }
+    return false;
+}
+
+/* The first write makes the cluster a cluster, unless it has come already. */
+static void first_write(struct run *run) {
+    if (!write_beside(run, 0)) {
         violated(run, "not alive: the first write of a calm cluster fails");
     }
     world_elapse(run->world, SECOND_US);
 }
 
-static void form(struct run *run) {
-    struct network_conf weather = run->plan.world.network;
+static void form_in_peace(struct run *run) {
     struct network_conf *network = world_network_conf(run->world);
     world_disk_conf(run->world)->stall_ppm = 0;
     network->drop_ppm = network->duplicate_ppm = network->reorder_ppm = network->tail_ppm = 0;
     for (uint32_t i = 0; i < world_nodes(run->world); i++) {
         world_start(run->world, i);
     }
-    settle(run, FORM_US, "not alive: a calm cluster does not form");
+}
+
+static void form_under_attack(struct run *run) {
+    workload_start(run->workload);
+    faults_start_birth(run->faults);
+    world_elapse(run->world, run->plan.birth_us);
+    workload_stop(run->workload);
+    faults_heal(run->faults);
+}
+
+static void form(struct run *run) {
+    struct network_conf weather = run->plan.world.network;
+    if (run->plan.birth_us > 0) {
+        form_under_attack(run);
+    } else {
+        form_in_peace(run);
+    }
+    settle(run, FORM_US, "not alive: the cluster does not form");
     if (fine(run)) {
         first_write(run);
     }
-    *network = weather;
+    *world_network_conf(run->world) = weather;
     world_disk_conf(run->world)->stall_ppm = run->plan.world.disk.stall_ppm;
 }
 
@@ -142,7 +196,7 @@ static void attack(struct run *run) {
     while (fine(run) && world_now_us(run->world) < until_us) {
         world_elapse(run->world, 500000);
         if (world_is_stuck(run->world)) {
-            violated(run, "not alive: a request has been without an answer for 30 s");
+            violated(run, "not alive: a request is without an answer long after its time");
         }
     }
     workload_stop(run->workload);
@@ -150,13 +204,12 @@ static void attack(struct run *run) {
 }
 
 /* Reads all replicas of the key through some node; NULL if that does not succeed in time. */
-static const struct op *read_all(struct run *run, const struct judged_key *key, uint32_t n,
-                                 uint32_t node) {
+static const struct op *read_all(struct run *run, const struct blob *key, uint32_t node) {
     for (unsigned tries = 0; tries < 20; tries++) {
         struct op request = {.kind = CLIENT_READ,
                              .node = (node + tries) % world_nodes(run->world),
-                             .key = (struct blob *)key->key,
-                             .r = n};
+                             .key = (struct blob *)key,
+                             .r = run->plan.world.node.n};
         const struct op *op = ask(run, &request);
         if (op->answered && op->err == RD_OK) {
             return op;
@@ -167,39 +220,63 @@ static const struct op *read_all(struct run *run, const struct judged_key *key, 
     return NULL;
 }
 
-/* A key of which every copy may have been damaged need not be readable. */
-static bool is_readable(const struct judge *judge, const struct judged_key *key) {
-    return key->key != NULL && key->rows_lost < judge->n;
+/* A key of which only damaged copies are left: nobody says that it is absent, and a write heals
+ * it. */
+static void mend(struct run *run, const struct left *left, const struct blob *key, uint32_t k) {
+    struct op request = {
+        .kind = CLIENT_READ, .key = (struct blob *)key, .r = run->plan.world.node.n};
+    run->unreadable++;
+    check_left(left, ask(run, &request), &run->violation);
+    if (fine(run) && !write_beside(run, k)) {
+        violated(run, "not alive: a key whose copies are damaged cannot be written");
+    }
 }
 
-static void read_and_repair(struct run *run, const struct judge *judge) {
-    for (uint32_t k = 0; k < judge->key_count && fine(run); k++) {
-        if (is_readable(judge, &judge->keys[k])) {
-            read_all(run, &judge->keys[k], judge->n, k % world_nodes(run->world));
+/* The first reading: it shows what is there, and repairs. */
+static void read_and_repair(struct run *run) {
+    bool lww = run->plan.world.node.conflict_resolution == CONFLICT_LAST_WRITE_WINS;
+    world_elapse(run->world, QUIET_US);
+    for (uint32_t k = 0; k < run->plan.keys && fine(run); k++) {
+        struct blob *key = workload_key(k);
+        struct left left = left_look(run->world, key, lww);
+        if (left_is_unreadable(&left)) {
+            mend(run, &left, key, k);
+        } else {
+            const struct op *read = read_all(run, key, k % world_nodes(run->world));
+            if (read != NULL) {
+                check_left(&left, read, &run->violation);
+            }
         }
+        object_free(&left.merged);
+        blob_unref(key);
     }
     world_elapse(run->world, 2 * SECOND_US);
 }
 
 static void check_key(struct run *run, struct judge *judge, const struct judged_key *key,
                       uint32_t k) {
-    const struct op *last = read_all(run, key, judge->n, k % world_nodes(run->world));
+    const struct op *last = read_all(run, key->key, k % world_nodes(run->world));
     if (last == NULL) {
         return;
     }
     check_identical(judge, run->world, key);
-    check_acknowledged(judge, key, last);
-    check_quorum(judge, key);
     check_siblings(judge, key, last);
+    if (!run->plan.beyond) {
+        check_acknowledged(judge, key, last);
+        check_quorum(judge, key);
+    }
 }
 
 static void judge_all(struct run *run) {
     struct judge judge;
-    judge_init(&judge, run->world, &run->plan, run->faults, world_history(run->world)->count);
-    read_and_repair(run, &judge);
+    read_and_repair(run);
+    judge_init(&judge, &(struct judge_input){.plan = &run->plan,
+                                             .nodes = world_nodes(run->world),
+                                             .history = world_history(run->world),
+                                             .losses = faults_losses(run->faults)});
     uint64_t rows = run->rows;
     for (uint32_t k = 0; k < judge.key_count && fine(run); k++) {
-        if (is_readable(&judge, &judge.keys[k])) {
+        if (judge.keys[k].key != NULL) {
             check_key(run, &judge, &judge.keys[k], k);
         }
     }
@@ -259,6 +336,11 @@ static void collect(const struct run *run, struct fuzz_result *out) {
     out->sometimes[SOMETIMES_DUPLICATE] = network.duplicated;
     out->sometimes[SOMETIMES_OVERTAKEN] = network.overtaken;
     out->sometimes[SOMETIMES_HELD] = network.held;
+    out->sometimes[SOMETIMES_BORN_UNDER_ATTACK] = run->plan.birth_us > 0;
+    out->sometimes[SOMETIMES_ROWS_DESTROYED] = faults_losses(run->faults)->count;
+    out->sometimes[SOMETIMES_UNREADABLE] = run->unreadable;
+    out->sometimes[SOMETIMES_BEYOND] = run->plan.beyond;
+    out->longest_us = run->longest_us;
     out->steps = world_steps(run->world);
     out->trace_hash = world_trace(run->world)->hash;
     memcpy(out->fault_counts, faults_counts(run->faults), sizeof out->fault_counts);
@@ -267,28 +349,33 @@ static void collect(const struct run *run, struct fuzz_result *out) {
     }
 }
 
-void fuzz_run(uint64_t seed, int planted, FILE *trace, struct fuzz_result *out) {
-    struct run run = {.trace = trace};
-    plan_draw(&run.plan, seed);
+/* Everything that a run needs, all machines off. */
+static void prepare(struct run *run, const struct fuzz_order *order) {
+    *run = (struct run){.trace = order->trace};
+    plan_draw(&run->plan, order->seed, order->mode);
 #ifdef RD_PLANTED_BUGS
-    run.plan.world.node.planted_bug = (enum planted_bug)planted;
+    run->plan.world.node.planted_bug = (enum planted_bug)order->planted;
 #else
-    assert(planted == 0);
-    (void)planted;
+    assert(order->planted == 0);
 #endif
-    run.plan.world.node.trace = trace != NULL;
-    run.world = world_new(&run.plan.world);
-    run.workload = workload_new(run.world, &run.plan);
-    run.faults = faults_new(run.world, &run.plan);
-    run.dots = dots_new();
-    world_set_hooks(run.world, &(struct world_hooks){.arg = &run,
-                                                     .on_answer = on_answer,
-                                                     .on_event = on_event,
-                                                     .on_row = on_row});
-    if (trace != NULL) {
-        world_trace(run.world)->listener = on_line;
-        world_trace(run.world)->arg = &run;
+    run->plan.world.node.trace = order->trace != NULL;
+    run->world = world_new(&run->plan.world);
+    run->workload = workload_new(run->world, &run->plan);
+    run->faults = faults_new(run->world, &run->plan);
+    run->dots = dots_new();
+    world_set_hooks(run->world, &(struct world_hooks){.arg = run,
+                                                      .on_answer = on_answer,
+                                                      .on_event = on_event,
+                                                      .on_row = on_row});
+    if (order->trace != NULL) {
+        world_trace(run->world)->listener = on_line;
+        world_trace(run->world)->arg = run;
     }
+}
+
+void fuzz_run(const struct fuzz_order *order, struct fuzz_result *out) {
+    struct run run;
+    prepare(&run, order);
     form(&run);
     if (fine(&run)) {
         attack(&run);
@@ -300,7 +387,7 @@ void fuzz_run(uint64_t seed, int planted, FILE *trace, struct fuzz_result *out) 
     if (fine(&run)) {
         judge_all(&run);
     }
-    *out = (struct fuzz_result){.seed = seed, .passed = fine(&run)};
+    *out = (struct fuzz_result){.seed = order->seed, .passed = fine(&run)};
     size_t len = buf_len(&run.violation) < sizeof out->violation ? buf_len(&run.violation)
                                                                  : sizeof out->violation - 1;
     memcpy(out->violation, len > 0 ? (const char *)buf_data(&run.violation) : "", len);
@@ -317,6 +404,7 @@ void fuzz_add(struct fuzz_result *sum, const struct fuzz_result *one) {
     sum->acknowledged += one->acknowledged;
     sum->steps += one->steps;
     sum->faults += one->faults;
+    sum->longest_us = one->longest_us > sum->longest_us ? one->longest_us : sum->longest_us;
     for (int i = 0; i < SOMETIMES_COUNT; i++) {
         sum->sometimes[i] += one->sometimes[i];
     }

@@ -32,7 +32,11 @@
     X(CLIENT_CUT_OFF, "a node died before it answered")                                            \
     X(DUPLICATE, "a frame came twice")                                                             \
     X(OVERTAKEN, "a frame overtook another")                                                       \
-    X(HELD, "a frame came after the path was healed")
+    X(HELD, "a frame came after the path was healed")                                              \
+    X(BORN_UNDER_ATTACK, "a cluster was born under attack")                                        \
+    X(ROWS_DESTROYED, "a row was destroyed")                                                       \
+    X(UNREADABLE, "all that was left of a key was damaged")                                        \
+    X(BEYOND, "faults went beyond the promise")
 
 #define FUZZ_ENUM(name, text) SOMETIMES_##name,
 enum fuzz_sometimes { FUZZ_SOMETIMES(FUZZ_ENUM) SOMETIMES_COUNT };
@@ -45,13 +49,21 @@ struct fuzz_result {
     char violation[400]; /* if not */
     uint64_t trace_hash;
     uint64_t requests, acknowledged, steps, faults;
+    uint64_t longest_us; /* that a node took to answer a request */
     uint64_t sometimes[SOMETIMES_COUNT];
     uint64_t fault_counts[FAULT_KINDS];
 };
 
-/* Runs the seed. `planted`: which planted bug is awake (enum planted_bug; 0: none; only where
- * RD_PLANTED_BUGS is defined). `trace`: where readable lines go, NULL: nowhere. */
-void fuzz_run(uint64_t seed, int planted, FILE *trace, struct fuzz_result *out);
+struct fuzz_order {
+    uint64_t seed;
+    enum plan_mode mode;
+    int planted; /* which planted bug is awake (enum planted_bug; 0: none; only where
+                    RD_PLANTED_BUGS is defined) */
+    FILE *trace; /* where readable lines go; NULL: nowhere */
+};
+
+/* Runs one seed. */
+void fuzz_run(const struct fuzz_order *order, struct fuzz_result *out);
 
 /* Adds the counts of `one` to those of `sum`. */
 void fuzz_add(struct fuzz_result *sum, const struct fuzz_result *one);

@@ -20,10 +20,10 @@ struct job {
     int from; /* the pipe's end for reading */
 };
 
-static void work(uint64_t seed, uint64_t last, unsigned step, int planted, int to) {
-    for (; seed <= last; seed += step) {
+static void work(struct fuzz_order order, uint64_t last, unsigned step, int to) {
+    for (; order.seed <= last; order.seed += step) {
         struct fuzz_result result;
-        fuzz_run(seed, planted, NULL, &result);
+        fuzz_run(&order, &result);
         const char *at = (const char *)&result;
         for (size_t left = sizeof result; left > 0;) {
             ssize_t written = write(to, at, left);
@@ -33,14 +33,18 @@ static void work(uint64_t seed, uint64_t last, unsigned step, int planted, int t
             at += written;
             left -= (size_t)written;
         }
-        if (last - seed < step) {
+        if (last - order.seed < step) {
             break;
         }
     }
     _exit(0);
 }
 
-static void start(struct job *job, uint64_t seed, uint64_t last, unsigned step, int planted) {
+/* The share of the job begins with seed `from`. */
+static void start(struct job *job, const struct fuzz_order *order, uint64_t from, uint64_t last,
+                  unsigned step) {
+    struct fuzz_order mine = *order;
+    mine.seed = from;
     int ends[2];
     fflush(NULL);
     if (pipe(ends) != 0 || (job->child = fork()) < 0) {
@@ -49,7 +53,7 @@ static void start(struct job *job, uint64_t seed, uint64_t last, unsigned step, 
     }
     if (job->child == 0) {
         close(ends[0]);
-        work(seed, last, step, planted, ends[1]);
+        work(mine, last, step, ends[1]);
     }
     close(ends[1]);
     job->from = ends[0];
@@ -81,29 +85,30 @@ static bool receive(struct job *job, struct fuzz_result *result) {
 }
 
 /* What is known of a seed whose process died, and a new child for those behind it. */
-static void bury(struct job *job, uint64_t seed, uint64_t last, unsigned step, int planted,
-                 struct fuzz_result *result) {
+static void bury(struct job *job, const struct fuzz_order *order, uint64_t seed, uint64_t last,
+                 unsigned step, struct fuzz_result *result) {
     int status = finish(job);
     *result = (struct fuzz_result){.seed = seed};
     snprintf(result->violation, sizeof result->violation, "died: the process ended by %s %d",
              WIFSIGNALED(status) ? "signal" : "exit status",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     if (last - seed >= step) {
-        start(job, seed + step, last, step, planted);
+        start(job, order, seed + step, last, step);
     }
 }
 
-void jobs_run(uint64_t first, uint64_t last, unsigned jobs, int planted, jobs_done *done,
+void jobs_run(const struct fuzz_order *order, uint64_t last, unsigned jobs, jobs_done *done,
               void *arg) {
+    uint64_t first = order->seed;
     struct job *running = mem_zero(jobs * sizeof *running);
     for (unsigned i = 0; i < jobs && last - first >= i; i++) {
-        start(&running[i], first + i, last, jobs, planted);
+        start(&running[i], order, first + i, last, jobs);
     }
     for (uint64_t seed = first;; seed++) {
         struct fuzz_result result;
         struct job *job = &running[(seed - first) % jobs];
         if (!receive(job, &result)) {
-            bury(job, seed, last, jobs, planted, &result);
+            bury(job, order, seed, last, jobs, &result);
         }
         if (!done(arg, &result) || seed == last) {
             break;

@@ -11,8 +11,8 @@
  * false and a violation that says how. Return false to stop. */
 typedef bool jobs_done(void *arg, const struct fuzz_result *result);
 
-/* Runs seeds first..last, `jobs` at a time, with fuzz_run. */
-void jobs_run(uint64_t first, uint64_t last, unsigned jobs, int planted, jobs_done *done,
+/* Runs seeds order->seed..last, `jobs` at a time, with fuzz_run. */
+void jobs_run(const struct fuzz_order *order, uint64_t last, unsigned jobs, jobs_done *done,
               void *arg);
 
 #endif

@@ -8,6 +8,8 @@
 #include "sim/mem.h"
 #include "sim/workload.h"
 
+#define STAMP_US 1000 /* stamps of one millisecond are told apart by counting */
+
 /* ---- what single requests say ---------------------------------------------------------------- */
 
 static uint32_t quorum_of(uint32_t asked, uint32_t usual, uint32_t n) {
@@ -77,13 +79,52 @@ static const struct op *context_saw(const struct op *write, uint64_t id) {
 
 /* ---- pairs of writes ------------------------------------------------------------------------- */
 
+/* True if some replica that acknowledged `earlier` has surely acknowledged `later` too, and still
+ * knew of the one when it met the other. */
+static bool overlap(const struct judge *judge, const struct judged_write *earlier,
+                    const struct judged_write *later) {
+    uint32_t lost = losses_count(judge->losses, workload_key_number(earlier->op->key),
+                                 earlier->op->asked_us, later->op->answered_us);
+    return later->homes + earlier->homes > judge->n + lost;
+}
+
+/* True if whoever was answered `seen` has seen all that there will ever be of `write`: a plain SET
+ * that is not acknowledged yet may still write its value anew. */
+static bool is_final(const struct op *write, const struct op *seen) {
+    return write->with_context || (acknowledged(write) && write->answered_us < seen->asked_us);
+}
+
+bool judge_clocks_exact(const struct judge *judge) {
+    return judge->plan->skew_us == 0 && judge->plan->fault_weights[FAULT_CLOCK_DRIFT] == 0;
+}
+
+/* Last-write-wins: false if the stamp of `loser` surely exceeds that of `winner`, or if `winner`
+ * has none to win with. */
+static bool may_beat(const struct judge *judge, const struct judged_write *winner,
+                     const struct judged_write *loser) {
+    const struct op *won = winner->op, *lost = loser->op;
+    if (won->value == NULL) {
+        return false; /* a deletion adds no dot */
+    }
+    bool over = acknowledged(won) && won->answered_us < lost->asked_us;
+    if (over && judge_clocks_exact(judge) && lost->asked_us - won->answered_us > 2 * STAMP_US) {
+        return false;
+    }
+    if (lost->with_context) {
+        const struct op *seen = context_saw(lost, won->value_id);
+        return seen == NULL || won->value_id == 0 || winner->same_id || !is_final(won, seen);
+    }
+    return !(over && acknowledged(lost) && overlap(judge, winner, loser));
+}
+
 static bool may_remove(const struct judge *judge, const struct judged_write *remover,
                        const struct judged_write *removed) {
     const struct op *later = remover->op, *earlier = removed->op;
     if (remover == removed || !remover->happened_maybe) {
         return false;
     }
-    if (judge->plan->world.node.conflict_resolution == CONFLICT_LAST_WRITE_WINS) {
+    if (judge->plan->world.node.conflict_resolution == CONFLICT_LAST_WRITE_WINS &&
+        may_beat(judge, remover, removed)) {
         return true;
     }
     if (later->with_context) {
@@ -101,20 +142,26 @@ static bool must_remove(const struct judge *judge, const struct judged_write *re
     }
     if (later->with_context) {
         const struct op *seen = context_saw(later, earlier->value_id);
-        bool final = earlier->with_context || (acknowledged(earlier) && seen != NULL &&
-                                               earlier->answered_us < seen->asked_us);
         bool alone = seen != NULL && seen->kind == CLIENT_WRITE; /* its dot alone is covered */
-        bool met = acknowledged(earlier) && remover->homes + removed->homes > judge->n;
-        return seen != NULL && final && (!alone || met);
+        bool met = acknowledged(earlier) && overlap(judge, removed, remover);
+        return seen != NULL && is_final(earlier, seen) && (!alone || met);
     }
-    return judge->plan->world.node.conflict_resolution == CONFLICT_SIBLINGS &&
-           acknowledged(earlier) && earlier->answered_us < later->asked_us &&
-           remover->homes + removed->homes > judge->n;
+    return acknowledged(earlier) && earlier->answered_us < later->asked_us &&
+           overlap(judge, removed, remover);
 }
 
 static void earliest(uint64_t *time, uint64_t other) {
     if (other < *time) {
         *time = other;
+    }
+}
+
+static void find_same(struct judged_key *key) {
+    for (size_t i = 0; i < key->write_count; i++) {
+        for (size_t k = 0; k < key->write_count; k++) {
+            struct judged_write *write = &key->writes[i];
+            write->same_id |= k != i && key->writes[k].op->value_id == write->op->value_id;
+        }
     }
 }
 
@@ -125,10 +172,6 @@ static void work_out(struct judge *judge, struct judged_key *key, struct judged_
     write->removable_us = JUDGE_NEVER;
     if (acknowledged(write->op)) {
         write->there_us[write->homes] = write->op->answered_us;
-    }
-    for (size_t i = 0; i < key->write_count; i++) {
-        const struct judged_write *other = &key->writes[i];
-        write->same_id |= other != write && other->op->value_id == write->op->value_id;
     }
     for (size_t i = 0; i < key->write_count; i++) {
         const struct judged_write *other = &key->writes[i];
@@ -169,19 +212,20 @@ static void add(struct judge *judge, const struct op *op) {
     }
 }
 
-void judge_init(struct judge *judge, struct world *world, const struct plan *plan,
-                const struct faults *faults, size_t ops) {
-    *judge = (struct judge){.plan = plan, .n = plan->world.node.n, .key_count = plan->keys};
-    if (judge->n > world_nodes(world)) {
-        judge->n = world_nodes(world);
-    }
+void judge_init(struct judge *judge, const struct judge_input *input) {
+    const struct plan *plan = input->plan;
+    *judge =
+        (struct judge){.plan = plan,
+                       .losses = input->losses,
+                       .n = plan->world.node.n < input->nodes ? plan->world.node.n : input->nodes,
+                       .key_count = plan->keys};
     judge->keys = mem_zero(plan->keys * sizeof *judge->keys);
-    for (size_t i = 0; i < ops; i++) {
-        add(judge, world_history(world)->ops[i]);
+    for (size_t i = 0; i < input->history->count; i++) {
+        add(judge, input->history->ops[i]);
     }
     for (uint32_t k = 0; k < judge->key_count; k++) {
         struct judged_key *key = &judge->keys[k];
-        key->rows_lost = key->key != NULL ? faults_rows_lost(faults, key->key) : 0;
+        find_same(key);
         for (size_t i = 0; i < key->write_count; i++) {
             work_out(judge, key, &key->writes[i]);
         }
@@ -196,6 +240,18 @@ void judge_free(struct judge *judge) {
     free(judge->keys);
     buf_free(&judge->violation);
     *judge = (struct judge){0};
+}
+
+uint32_t judge_known(const struct judge *judge, const struct judged_write *write,
+                     const uint64_t *times, uint32_t r, uint64_t before_us, uint64_t until_us) {
+    uint32_t lost = losses_count(judge->losses, workload_key_number(write->op->key),
+                                 write->op->asked_us, until_us);
+    for (uint32_t w = judge->n - r + 1 + lost; w <= judge->n; w++) {
+        if (times[w] < before_us) {
+            return w;
+        }
+    }
+    return 0;
 }
 
 const struct judged_write *judge_writer(const struct judged_key *key, uint64_t value_id) {

@@ -6,19 +6,25 @@
  * writes may have removed its value, from when on it must be there, and from when on it must be
  * gone. Times are true times.
  *
- * What is demanded is what the code claims today, and this is the one place that says so: - no
- * hints and no anti-entropy yet: replicas need be identical only after a read of all of them; -
- * rows that a fault has erased or damaged count as lost disks: their keys' quorum reads are not
- * judged, and their acknowledged values only while fewer rows were lost than the write's W; -
- * last-write-wins: which of two writes the clocks prefer is not predicted, so any other write may
- * have removed a value; - a plain SET that is seen and replaced before it is acknowledged may come
- * back once: its second round writes it anew, unless its coordinator knows by then; - who goes on
- * from the answer of a write, without reading, replaces its value only where that is known: surely
- * if W+W>N; - an expired value may be gone, and may be seen (replies carry it, readers hide it). */
+ * What is demanded is what the code claims today, and this is the one place that says so:
+ *
+ * - No hints and no anti-entropy yet: replicas need be identical only after a read of all of them.
+ * - A machine that a fault has robbed of its row of a key (sim/losses) does not count among the
+ *   replicas of what was asked for before: promise 1 holds while fewer than W are gone, promise 2
+ *   with W reduced by them.
+ * - Last-write-wins: which of two writes that do not know of each other the clocks prefer is not
+ *   predicted, unless all clocks are exact.
+ * - A plain SET that is seen and replaced before it is acknowledged may come back once: its second
+ *   round writes it anew, unless its coordinator knows by then.
+ * - Who goes on from the answer of a write, without reading, replaces its value only where that is
+ *   known: surely if W+W>N.
+ * - An expired value may be gone, and may be seen (replies carry it, readers hide it). One that
+ *   expires must be there until then where all clocks are exact.
+ * - Where faults went beyond the promise nothing need be there and nothing need be gone. */
 #ifndef RD_SIM_JUDGE_H
 #define RD_SIM_JUDGE_H
 
-#include "sim/faults.h"
+#include "sim/losses.h"
 #include "sim/plan.h"
 #include "sim/world.h"
 
@@ -43,27 +49,41 @@ struct judged_key {
     size_t write_count, write_cap;
     const struct op **reads; /* owned; those that succeeded */
     size_t read_count, read_cap;
-    uint32_t rows_lost;
+};
+
+struct judge_input { /* all borrowed */
+    const struct plan *plan;
+    uint32_t nodes;                /* of the cluster */
+    const struct history *history; /* all that was asked before the final reading */
+    const struct losses *losses;
 };
 
 struct judge {
     const struct plan *plan;
+    const struct losses *losses;
     uint32_t n;              /* homes of a key */
     struct judged_key *keys; /* owned; plan->keys of them */
     uint32_t key_count;
     struct buf violation; /* empty: none; else the first, as text */
 };
 
-/* Works the history out. `ops`: how many of its requests count (those of the checkers themselves
- * come later and do not). Free with judge_free. */
-void judge_init(struct judge *judge, struct world *world, const struct plan *plan,
-                const struct faults *faults, size_t ops);
+/* Works the history out. What is asked later does not count. Free with judge_free. */
+void judge_init(struct judge *judge, const struct judge_input *input);
 
 /* Frees all. */
 void judge_free(struct judge *judge);
 
 /* Replicas that a read's answer stands for. */
 uint32_t judge_r(const struct judge *judge, const struct op *read);
+
+/* How many replicas, at least, knew before `before_us` what `times` (there_us or gone_us of
+ * `write`) dates, if a read of `r` replicas until `until_us` must meet one of them; 0: no such read
+ * need meet any. */
+uint32_t judge_known(const struct judge *judge, const struct judged_write *write,
+                     const uint64_t *times, uint32_t r, uint64_t before_us, uint64_t until_us);
+
+/* True if no clock of the run is ever wrong. */
+bool judge_clocks_exact(const struct judge *judge);
 
 /* Where the value of the write is in what a read returned; also true for a value without a number
  * if there is another such one. */

@@ -5,23 +5,27 @@ src_sim_libsim_la_SOURCES = \
 	src/sim/check_acknowledged.c \
 	src/sim/check_dots.c src/sim/check_dots.h \
 	src/sim/check_identical.c \
+	src/sim/check_left.c src/sim/check_left.h \
 	src/sim/check_quorum.c \
 	src/sim/check_siblings.c \
 	src/sim/clock.c src/sim/clock.h \
 	src/sim/cluster.c src/sim/cluster.h src/sim/cluster_faults.c src/sim/cluster_internal.h \
 	src/sim/disk.c src/sim/disk.h \
-	src/sim/faults.c src/sim/faults.h \
+	src/sim/faults.c src/sim/faults.h src/sim/faults_disk.c src/sim/faults_internal.h \
 	src/sim/fuzz.c src/sim/fuzz.h \
 	src/sim/history.c src/sim/history.h src/sim/history_text.c \
 	src/sim/jobs.c src/sim/jobs.h \
 	src/sim/judge.c src/sim/judge.h \
+	src/sim/losses.c src/sim/losses.h \
 	src/sim/machine.c src/sim/machine.h src/sim/machine_life.c \
 	src/sim/mem.c src/sim/mem.h \
 	src/sim/network.c src/sim/network.h \
 	src/sim/plan.c src/sim/plan.h \
 	src/sim/queue.c src/sim/queue.h \
 	src/sim/scenario.c src/sim/scenario.h src/sim/scenario_amnesia.c src/sim/scenario_birth.c \
+	src/sim/scenario_failure.c \
 	src/sim/scenario_siblings.c src/sim/scenario_time.c \
+	src/sim/stored.c src/sim/stored.h \
 	src/sim/trace.c src/sim/trace.h \
 	src/sim/workload.c src/sim/workload.h \
 	src/sim/world.c src/sim/world.h src/sim/world_conf.h

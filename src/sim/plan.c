@@ -7,6 +7,8 @@
 #include "sim/mem.h"
 #include "sim/world.h"
 
+#define LATE_MS 100 /* a node may answer so long after its request-timeout, by true time */
+
 /* 0 with the chance of `off` in 100, else 1..most. */
 static uint32_t swarm(struct prng *prng, uint32_t off, uint32_t most) {
     return prng_below(prng, 100) < off ? 0 : 1 + (uint32_t)prng_below(prng, most);
@@ -34,6 +36,7 @@ static void draw_cluster(struct plan *plan, struct prng *prng) {
         node->r = 1 + (uint32_t)prng_below(prng, node->n);
         node->w = 1 + (uint32_t)prng_below(prng, node->n);
     }
+    world->answer_us = (node->request_timeout_ms + LATE_MS) * UINT64_C(1000);
     node->max_siblings = prng_chance(prng, 1, 6) ? 4 : 100;
     if (prng_chance(prng, 1, 4)) {
         snprintf(node->secret, sizeof node->secret, "secret");
@@ -88,8 +91,11 @@ static void draw_faults(struct plan *plan, struct prng *prng) {
     for (int i = 0; i < FAULT_KINDS; i++) {
         plan->fault_weights[i] = swarm(prng, 50, 10);
     }
-    if (!prng_chance(prng, 1, 3)) { /* losing rows weakens what can be demanded: not too often */
-        plan->fault_weights[FAULT_ROW_LOST] = plan->fault_weights[FAULT_ROW_DAMAGED] = 0;
+    /* Losing data weakens what can be demanded: not too often, and whole disks less than rows. */
+    bool destroys = prng_chance(prng, 1, 3);
+    for (int i = PLAN_DESTROYING_FAULTS; i < FAULT_KINDS; i++) {
+        uint32_t rarer = i >= FAULT_WIPE ? 3 : 1;
+        plan->fault_weights[i] = destroys ? (plan->fault_weights[i] + rarer - 1) / rarer : 0;
     }
     plan->fault_mean_us = prng_chance(prng, 1, 12) ? 0 : 300000 + prng_below(prng, 2000000);
     plan->fault_length_us = 100000 + prng_below(prng, 6000000);
@@ -111,7 +117,17 @@ static void draw_hints(struct plan *plan, struct prng *prng) {
     }
 }
 
-void plan_draw(struct plan *plan, uint64_t seed) {
+/* How much is attacked: the birth of the cluster, and what the promises rest on. */
+static void draw_phases(struct plan *plan, struct prng *prng, enum plan_mode mode) {
+    plan->birth_us = prng_chance(prng, 1, 4) ? 1000000 + prng_below(prng, 3000000) : 0;
+    plan->beyond = prng_chance(prng, 1, 8) || mode == PLAN_BEYOND;
+    for (int i = PLAN_BEYOND_FAULTS; i < FAULT_KINDS; i++) {
+        uint32_t weight = 1 + (uint32_t)prng_below(prng, 3);
+        plan->fault_weights[i] = plan->beyond ? weight : 0;
+    }
+}
+
+void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     struct prng prng;
     prng_seed(&prng, seed);
     *plan = (struct plan){.seed = seed};
@@ -119,6 +135,7 @@ void plan_draw(struct plan *plan, uint64_t seed) {
     draw_weather(plan, &prng);
     draw_requests(plan, &prng);
     draw_faults(plan, &prng);
+    draw_phases(plan, &prng, mode);
     draw_hints(plan, &prng);
 }
 
@@ -162,9 +179,11 @@ void plan_text(const struct plan *plan, struct buf *out) {
             mem_printf(out, "    %3u x %s\n", plan->request_weights[i], requests[i]);
         }
     }
-    mem_printf(out, "  a fault each %llu ms, lasting %llu ms\n",
+    mem_printf(out, "  a fault each %llu ms, lasting %llu ms, %s the promise; formed %s\n",
                (unsigned long long)(plan->fault_mean_us / 1000),
-               (unsigned long long)(plan->fault_length_us / 1000));
+               (unsigned long long)(plan->fault_length_us / 1000),
+               plan->beyond ? "also BEYOND" : "within",
+               plan->birth_us > 0 ? "under attack" : "in peace");
     for (int i = 0; i < FAULT_KINDS && plan->fault_mean_us > 0; i++) {
         if (plan->fault_weights[i] > 0) {
             mem_printf(out, "    %3u x %s\n", plan->fault_weights[i], faults[i]);

@@ -46,10 +46,17 @@
     X(SWIZZLE, "nodes cut off one by one, back in another order")                                  \
     X(DISK_FULL, "commits refused for a while")                                                    \
     X(DISK_ERROR, "reads and commits fail a few times")                                            \
+    X(CLOCK_JUMP, "wall clock jumps")                                                              \
+    X(CLOCK_DRIFT, "clocks run fast or slow")                                                      \
+    X(UNMOUNT, "machine runs with an empty disk, until its own comes back")                        \
     X(ROW_LOST, "a row vanishes")                                                                  \
     X(ROW_DAMAGED, "a row is damaged")                                                             \
-    X(CLOCK_JUMP, "wall clock jumps")                                                              \
-    X(CLOCK_DRIFT, "clocks run fast or slow")
+    X(WIPE, "disk emptied of all but the node's name")                                             \
+    X(WIPE_BESIDE_CUT, "the same, while another node is cut off")                                  \
+    X(RESTORE, "an old copy of a disk comes back")                                                 \
+    X(WIPE_ALL, "beyond the promise: all disks emptied")                                           \
+    X(RESTORE_ALL, "beyond the promise: old copies of all disks come back")                        \
+    X(DAMAGE_ALL, "beyond the promise: all copies of some keys damaged")
 
 #define PLAN_ENUM(name, text) REQUEST_##name,
 enum plan_request { PLAN_REQUESTS(PLAN_ENUM) REQUEST_KINDS };
@@ -58,8 +65,20 @@ enum plan_request { PLAN_REQUESTS(PLAN_ENUM) REQUEST_KINDS };
 enum plan_fault { PLAN_FAULTS(PLAN_ENUM) FAULT_KINDS };
 #undef PLAN_ENUM
 
+/* Kinds from here on destroy data; from PLAN_BEYOND_FAULTS on, more than any promise allows. */
+#define PLAN_DESTROYING_FAULTS FAULT_ROW_LOST
+#define PLAN_BEYOND_FAULTS FAULT_WIPE_ALL
+
+enum plan_mode {
+    PLAN_AS_DRAWN, /* the seed says which */
+    PLAN_BEYOND    /* faults beyond the promise, whatever the seed says */
+};
+
 struct plan {
     uint64_t seed;
+    bool beyond; /* faults beyond the promise come too: what is acknowledged may be lost, but no
+                    node dies or hangs, nothing is invented, and replicas converge */
+    uint64_t birth_us; /* so long the cluster is attacked while it forms; 0: it forms in peace */
     struct world_conf world;
     uint32_t clients, keys;
     uint32_t hot_percent; /* so many requests go to the first key */
@@ -75,7 +94,7 @@ struct plan {
 };
 
 /* Draws the plan of `seed`. */
-void plan_draw(struct plan *plan, uint64_t seed);
+void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode);
 
 /* Appends the plan as readable lines. */
 void plan_text(const struct plan *plan, struct buf *out);

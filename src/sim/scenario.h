@@ -48,8 +48,19 @@ void scenario_lww_skew(struct cluster *c);
 void scenario_future_metadata(struct cluster *c);
 void scenario_quorum_not_linearizable(struct cluster *c);
 
+/* scenario_failure.c: nodes that are silent, slow, late or full. */
+void scenario_killed_node(struct cluster *c);
+void scenario_powerless_node(struct cluster *c);
+void scenario_paused_node(struct cluster *c);
+void scenario_woken_from_pause(struct cluster *c);
+void scenario_lossy_network(struct cluster *c);
+void scenario_slow_replica(struct cluster *c);
+void scenario_overload_latch(struct cluster *c);
+void scenario_disk_full_or_readonly(struct cluster *c);
+
 /* scenario_birth.c: how clusters form, and who does not belong. */
 void scenario_bootstrap_race(struct cluster *c);
+void scenario_birth_answer_lost(struct cluster *c);
 void scenario_wrong_neighbour(struct cluster *c);
 void scenario_n_val_change(struct cluster *c);
 

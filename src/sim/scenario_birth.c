@@ -76,6 +76,19 @@ void scenario_bootstrap_race(struct cluster *c) {
     }
 }
 
+/* ---- birth_answer_lost ----------------------------------------------------------------------- */
+
+/* n1 proposes the birth, and what the others answer is lost on connections that stay. It may not
+ * wait for that for ever: it asks again, and its next writes find a cluster. */
+void scenario_birth_answer_lost(struct cluster *c) {
+    cluster_lose(c, 2, 1, WIRE_BIRTH_YES, 1);
+    cluster_lose(c, 3, 1, WIRE_BIRTH_YES, 1);
+    cluster_expect_outcome(c, cluster_set_later(c, 1, "k", "v1"), RD_ECLUSTERDOWN);
+    cluster_elapse_ms(c, 1000);
+    cluster_set(c, 1, "k", "v2");
+    cluster_expect_everywhere(c, "k", "v2");
+}
+
 /* ---- who does not belong --------------------------------------------------------------------- */
 
 struct refusals {

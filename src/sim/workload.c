@@ -30,6 +30,7 @@ struct workload {
     uint32_t weight_sum;
     uint32_t asked;
     bool running;
+    uint64_t starts; /* so many; a turn that was due in an earlier one does not come */
 };
 
 struct workload *workload_new(struct world *world, const struct plan *plan) {
@@ -63,12 +64,17 @@ struct blob *workload_key(uint32_t i) {
     return mem_blob(key, (size_t)len);
 }
 
-uint32_t workload_key_number(const struct blob *key) {
+uint32_t workload_number(const void *key, size_t len) {
+    const char *text = key;
     uint32_t number = 0;
-    for (uint32_t i = 3; i < key->len; i++) {
-        number = number * 10 + (uint32_t)(key->bytes[i] - '0');
+    for (size_t i = 3; i < len; i++) {
+        number = number * 10 + (uint32_t)(text[i] - '0');
     }
     return number;
+}
+
+uint32_t workload_key_number(const struct blob *key) {
+    return workload_number(key->bytes, key->len);
 }
 
 uint64_t workload_value_id(const struct blob *value) {
@@ -88,13 +94,15 @@ static void schedule(struct workload *workload, uint32_t client, uint64_t mean_u
     if (workload->running) {
         world_at(workload->world,
                  world_now_us(workload->world) + prng_below(&workload->prng, 2 * mean_us + 1),
-                 WORKLOAD_CLIENT_TURN, client, 0);
+                 WORKLOAD_CLIENT_TURN, client, workload->starts);
     }
 }
 
 void workload_start(struct workload *workload) {
     workload->running = true;
+    workload->starts++;
     for (uint32_t i = 0; i < workload->plan->clients; i++) {
+        workload->clients[i].next = INTENT_NONE;
         schedule(workload, i, workload->plan->think_us);
     }
 }
@@ -277,7 +285,8 @@ static void go_on(struct workload *workload, uint32_t i) {
 
 void workload_event(struct workload *workload, const struct sim_event *event) {
     uint32_t i = (uint32_t)event->a;
-    if (!workload->running || workload->asked >= workload->plan->ops) {
+    bool old = event->b != workload->starts;
+    if (!workload->running || old || workload->asked >= workload->plan->ops) {
         return;
     }
     if (workload->clients[i].next != INTENT_NONE) {

@@ -10,7 +10,7 @@
 #include "sim/plan.h"
 #include "sim/world.h"
 
-enum { WORKLOAD_CLIENT_TURN = WORLD_USER_KIND }; /* a: the client */
+enum { WORKLOAD_CLIENT_TURN = WORLD_USER_KIND }; /* a: the client, b: of which start */
 
 struct workload;
 
@@ -21,7 +21,8 @@ struct workload *workload_new(struct world *world, const struct plan *plan);
 /* Frees and nulls. */
 void workload_free(struct workload **workload);
 
-/* From now on they ask, until plan->ops requests have been made or workload_stop. */
+/* From now on they ask, until plan->ops requests have been made or workload_stop, after which they
+ * may be started again once no request is open. */
 void workload_start(struct workload *workload);
 void workload_stop(struct workload *workload);
 
@@ -32,8 +33,9 @@ void workload_event(struct workload *workload, const struct sim_event *event);
 /* The bytes of key number `i`, 0 .. plan->keys - 1: a new blob. */
 struct blob *workload_key(uint32_t i);
 
-/* The number of a key made by workload_key. */
+/* The number of a key made by workload_key; of the same as bytes. */
 uint32_t workload_key_number(const struct blob *key);
+uint32_t workload_number(const void *key, size_t len);
 
 /* The number in a value; 0 if it has none. */
 uint64_t workload_value_id(const struct blob *value);

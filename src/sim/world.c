@@ -275,6 +275,11 @@ struct op *world_ask(struct world *world, const struct op *request) {
     return op;
 }
 
+uint64_t world_resumed_us(const struct world *world, uint32_t node) {
+    assert(node < world->conf.nodes);
+    return world->machines[node].resumed_us;
+}
+
 bool world_is_stuck(struct world *world) {
     machine_skip_answered(world);
     for (size_t k = world->first_open; k < world->history.count; k++) {

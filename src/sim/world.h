@@ -94,6 +94,9 @@ struct op *world_ask(struct world *world, const struct op *request);
 /* All that was asked. Borrowed. */
 const struct history *world_history(const struct world *world);
 
+/* When the machine last began to run: its start, or the end of its last pause. */
+uint64_t world_resumed_us(const struct world *world, uint32_t node);
+
 /* True if some request has been without an answer for too long. */
 bool world_is_stuck(struct world *world);
 

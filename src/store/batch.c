@@ -1,4 +1,8 @@
-/* The open batch of a store; see batch.h. */
+/* The open batch of a store; see batch.h.
+ *
+ * 1. Addresses in `rows` are distinct. 2. Each row is found from the place of its hash without passing a free one; at most half of the
+ * places are taken.
+ */
 #include "store/batch.h"
 
 #include <assert.h>
@@ -9,61 +13,98 @@
 
 /* What batch_clear leaves allocated: a usual batch of a busy loop's turn. */
 #define KEEP_ROWS 1024
+#define FIRST_ROWS 64
+
+/* The place of the row at `at`, or the free one where it belongs. */
+static uint32_t *place_of(const struct batch *batch, const struct store_key *at, uint64_t hash) {
+    size_t mask = 2 * batch->cap - 1;
+    uint64_t wanted = hash & ~batch->ignored;
+    for (size_t i = wanted & mask;; i = (i + 1) & mask) {
+        uint32_t place = batch->places[i];
+        const struct batch_row *row = place == 0 ? NULL : &batch->rows[place - 1];
+        if (row == NULL || ((row->hash & ~batch->ignored) == wanted && row_same(&row->at, at))) {
+            return &batch->places[i];
+        }
+    }
+}
 
 static enum rd_err make_room(struct batch *batch) {
     if (batch->count < batch->cap) {
         return RD_OK;
     }
-    size_t cap = batch->cap == 0 ? 16 : batch->cap * 2;
+    size_t cap = batch->cap == 0 ? FIRST_ROWS : batch->cap * 2;
+    uint32_t *places = calloc(2 * cap, sizeof *places);
     struct batch_row *rows = realloc(batch->rows, cap * sizeof *rows);
-    if (rows == NULL) {
+    batch->rows = rows == NULL ? batch->rows : rows;
+    if (places == NULL || rows == NULL) {
+        free(places);
         return RD_ENOMEM;
     }
-    batch->rows = rows;
+    free(batch->places);
+    batch->places = places;
     batch->cap = cap;
+    for (size_t i = 0; i < batch->count; i++) {
+        *place_of(batch, &rows[i].at, rows[i].hash) = (uint32_t)i + 1;
+    }
     return RD_OK;
 }
 
-static enum rd_err copy_key(struct batch_row *row, const struct store_key *at) {
-    size_t len = at->key_len + at->sub_len;
-    row->at = (struct store_key){.space = at->space, .slot = at->slot};
-    row->bytes = NULL;
-    if (len == 0) {
-        return RD_OK;
-    }
-    row->bytes = malloc(len);
-    if (row->bytes == NULL) {
+static enum rd_err copy_key(struct batch *batch, const struct store_key *from,
+                            struct store_key *to) {
+    uint8_t *bytes = arena_alloc(&batch->keys, from->key_len + from->sub_len);
+    if (bytes == NULL) {
         return RD_ENOMEM;
     }
-    if (at->key_len > 0) {
-        memcpy(row->bytes, at->key, at->key_len);
-        row->at.key = row->bytes;
-        row->at.key_len = at->key_len;
+    *to = (struct store_key){.space = from->space, .slot = from->slot};
+    if (from->key_len > 0) {
+        memcpy(bytes, from->key, from->key_len);
+        to->key = bytes;
+        to->key_len = from->key_len;
     }
-    if (at->sub_len > 0) {
-        memcpy(row->bytes + at->key_len, at->sub, at->sub_len);
-        row->at.sub = row->bytes + at->key_len;
-        row->at.sub_len = at->sub_len;
+    if (from->sub_len > 0) {
+        memcpy(bytes + from->key_len, from->sub, from->sub_len);
+        to->sub = bytes + from->key_len;
+        to->sub_len = from->sub_len;
     }
     return RD_OK;
+}
+
+/* The row at `put->at`, added if it is new; NULL without memory. */
+static struct batch_row *row_for(struct batch *batch, const struct store_put *put) {
+    uint64_t hash = row_hash(&put->at);
+    if (make_room(batch) != RD_OK) {
+        return NULL;
+    }
+    uint32_t *place = place_of(batch, &put->at, hash);
+    if (*place != 0) {
+        return &batch->rows[*place - 1];
+    }
+    struct batch_row *row = &batch->rows[batch->count];
+    bool object = put->at.space == STORE_OBJECTS;
+    *row = (struct batch_row){
+        .hash = hash,
+        .old_digest = object ? put->old_digest : 0,
+        .was_live = object && put->was_live,
+    };
+    if (copy_key(batch, &put->at, &row->at) != RD_OK) {
+        return NULL;
+    }
+    *place = (uint32_t)++batch->count;
+    return row;
 }
 
 enum rd_err batch_put(struct batch *batch, const struct store_put *put) {
     const struct store_key *at = &put->at;
     assert((unsigned)at->space < STORE_SPACES && at->slot < SLOT_COUNT);
     assert(at->key_len <= STORE_MAX_KEY_BYTES && at->sub_len <= STORE_MAX_KEY_BYTES);
-    bool object = at->space == STORE_OBJECTS;
-    if (batch->poisoned || make_room(batch) != RD_OK ||
-        copy_key(&batch->rows[batch->count], at) != RD_OK) {
+    struct batch_row *row = batch->poisoned ? NULL : row_for(batch, put);
+    if (row == NULL) {
         batch->poisoned = true;
         return RD_ENOMEM;
     }
-    struct batch_row *row = &batch->rows[batch->count];
-    row->order = batch->count++;
-    row->old_digest = object ? put->old_digest : 0;
-    row->was_live = object && put->was_live;
+    blob_unref(row->now.value);
     row->now = (struct row_value){.value = blob_ref(put->value)};
-    if (object && put->value != NULL) {
+    if (at->space == STORE_OBJECTS && put->value != NULL) {
         row->now.digest = put->new_digest;
         row->now.due_ms = put->due_ms > INT64_MAX ? INT64_MAX : put->due_ms;
         row->now.live = put->is_live;
@@ -71,54 +112,28 @@ enum rd_err batch_put(struct batch *batch, const struct store_put *put) {
     return RD_OK;
 }
 
-static int row_order(const void *a, const void *b) {
-    const struct batch_row *left = a;
-    const struct batch_row *right = b;
-    int order = row_compare(&left->at, &right->at);
-    return order != 0 ? order : (left->order > right->order) - (left->order < right->order);
-}
-
-static void row_release(struct batch_row *row) {
-    blob_unref(row->now.value);
-    free(row->bytes);
-}
-
-void batch_seal(struct batch *batch) {
-    assert(!batch->poisoned);
-    if (batch->count < 2) {
+void batch_clear(struct batch *batch) {
+    if (batch->cap > KEEP_ROWS) {
+        batch_free(batch);
         return;
     }
-    qsort(batch->rows, batch->count, sizeof *batch->rows, row_order);
-    size_t last = 0;
-    for (size_t i = 1; i < batch->count; i++) {
-        struct batch_row *row = &batch->rows[i];
-        if (row_compare(&batch->rows[last].at, &row->at) == 0) {
-            row->old_digest = batch->rows[last].old_digest;
-            row->was_live = batch->rows[last].was_live;
-            row_release(&batch->rows[last]);
-        } else {
-            last++;
-        }
-        batch->rows[last] = *row;
-    }
-    batch->count = last + 1;
-}
-
-void batch_clear(struct batch *batch) {
     for (size_t i = 0; i < batch->count; i++) {
-        row_release(&batch->rows[i]);
+        blob_unref(batch->rows[i].now.value);
     }
+    if (batch->count > 0) {
+        memset(batch->places, 0, 2 * batch->cap * sizeof *batch->places);
+    }
+    arena_reset(&batch->keys);
     batch->count = 0;
     batch->poisoned = false;
-    if (batch->cap > KEEP_ROWS) {
-        free(batch->rows);
-        batch->rows = NULL;
-        batch->cap = 0;
-    }
 }
 
 void batch_free(struct batch *batch) {
-    batch_clear(batch);
+    for (size_t i = 0; i < batch->count; i++) {
+        blob_unref(batch->rows[i].now.value);
+    }
     free(batch->rows);
-    *batch = (struct batch){0};
+    free(batch->places);
+    arena_free(&batch->keys);
+    *batch = (struct batch){.ignored = batch->ignored};
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
+#include "store/row.h"
 
 #define MALLOC_BYTES 16 /* what the allocator takes for itself, at most */
 #define FIRST_BUCKETS 256
@@ -31,25 +31,19 @@ void cache_init(struct cache *cache, uint64_t limit_bytes) {
     *cache = (struct cache){.limit_bytes = limit_bytes, .hash_mask = UINT64_MAX};
 }
 
-static uint64_t hash_of(const struct cache *cache, const struct store_key *at) {
-    uint64_t seed = ((uint64_t)at->space << 32) | at->slot;
-    uint64_t hash = hash_xxh64(at->key_len == 0 ? "" : at->key, at->key_len, seed);
-    if (at->sub_len > 0) {
-        hash = hash_xxh64(at->sub, at->sub_len, hash);
-    }
-    return hash & cache->hash_mask;
-}
-
 static uint64_t entry_bytes(const struct cache_entry *entry) {
     return sizeof *entry + entry->key_len + entry->sub_len + sizeof(struct blob) +
            entry->value->len + 2 * MALLOC_BYTES;
 }
 
 static bool same(const struct cache_entry *entry, const struct store_key *at) {
-    return entry->slot == at->slot && entry->space == at->space && entry->key_len == at->key_len &&
-           entry->sub_len == at->sub_len &&
-           (at->key_len == 0 || memcmp(entry->bytes, at->key, at->key_len) == 0) &&
-           (at->sub_len == 0 || memcmp(entry->bytes + entry->key_len, at->sub, at->sub_len) == 0);
+    struct store_key own = {.space = (enum store_space)entry->space,
+                            .slot = entry->slot,
+                            .key = entry->bytes,
+                            .key_len = entry->key_len,
+                            .sub = entry->bytes + entry->key_len,
+                            .sub_len = entry->sub_len};
+    return row_same(&own, at);
 }
 
 /* The link to the entry, or to the end of its bucket. */
@@ -119,8 +113,9 @@ static bool grow(struct cache *cache) {
     return true;
 }
 
-struct blob *cache_get(struct cache *cache, const struct store_key *at) {
-    struct cache_entry *entry = cache->count == 0 ? NULL : *find(cache, at, hash_of(cache, at));
+struct blob *cache_get(struct cache *cache, const struct store_key *at, uint64_t hash) {
+    struct cache_entry *entry =
+        cache->count == 0 ? NULL : *find(cache, at, hash & cache->hash_mask);
     if (entry == NULL) {
         cache->misses++;
         return NULL;
@@ -130,7 +125,7 @@ struct blob *cache_get(struct cache *cache, const struct store_key *at) {
     return entry->value;
 }
 
-void cache_add(struct cache *cache, const struct store_key *at, struct blob *value) {
+void cache_add(struct cache *cache, const struct store_key *at, uint64_t hash, struct blob *value) {
     size_t len = at->key_len + at->sub_len;
     if (len + value->len > cache->limit_bytes / 8) {
         return; /* one giant is not worth all the others */
@@ -143,7 +138,7 @@ void cache_add(struct cache *cache, const struct store_key *at, struct blob *val
         return;
     }
     *entry = (struct cache_entry){
-        .hash = hash_of(cache, at),
+        .hash = hash & cache->hash_mask,
         .value = blob_ref(value),
         .key_len = (uint32_t)at->key_len,
         .sub_len = (uint32_t)at->sub_len,
@@ -173,8 +168,9 @@ void cache_add(struct cache *cache, const struct store_key *at, struct blob *val
     make_room(cache);
 }
 
-void cache_update(struct cache *cache, const struct store_key *at, struct blob *value) {
-    struct cache_entry **link = cache->count == 0 ? NULL : find(cache, at, hash_of(cache, at));
+void cache_update(struct cache *cache, const struct store_key *at, uint64_t hash,
+                  struct blob *value) {
+    struct cache_entry **link = cache->count == 0 ? NULL : find(cache, at, hash & cache->hash_mask);
     if (link == NULL || *link == NULL) {
         return;
     }

@@ -34,14 +34,15 @@ void cache_init(struct cache *cache, uint64_t limit_bytes);
 /* Frees everything. A zeroed struct is fine. */
 void cache_free(struct cache *cache);
 
-/* The value at `at`, borrowed until the next call, or NULL; counts a hit or a miss. */
-struct blob *cache_get(struct cache *cache, const struct store_key *at);
+/* The value at `at`, whose row_hash is `hash`, borrowed until the next call, or NULL; counts a hit or a miss. */
+struct blob *cache_get(struct cache *cache, const struct store_key *at, uint64_t hash);
 
 /* Adds a row that is not there; keeps a reference to `value`. Without memory nothing happens. */
-void cache_add(struct cache *cache, const struct store_key *at, struct blob *value);
+void cache_add(struct cache *cache, const struct store_key *at, uint64_t hash, struct blob *value);
 
 /* The row was committed: replaces the value if the row is there; NULL: it was erased. */
-void cache_update(struct cache *cache, const struct store_key *at, struct blob *value);
+void cache_update(struct cache *cache, const struct store_key *at, uint64_t hash,
+                  struct blob *value);
 
 /* Asserts the invariants. O(entries). */
 void cache_check(const struct cache *cache);

@@ -43,6 +43,11 @@ tests_unit_check_store_random_SOURCES = tests/unit/check_store_random.c \
 	tests/lib/store_rig.c tests/lib/store_rig.h
 tests_unit_check_store_random_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
 
+check_PROGRAMS += tests/unit/check_store_collisions
+tests_unit_check_store_collisions_SOURCES = tests/unit/check_store_collisions.c \
+	tests/lib/store_rig.c tests/lib/store_rig.h
+tests_unit_check_store_collisions_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+
 check_PROGRAMS += tests/unit/check_store_mem
 tests_unit_check_store_mem_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
 tests_unit_check_store_mem_LDFLAGS = $(OOM_LDFLAGS)

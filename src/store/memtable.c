@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "store/row.h"
 
 #define CHUNK_BYTES ((size_t)1 << 20)
@@ -163,20 +162,20 @@ static void *take(struct memtable *mem, size_t bytes) {
 
 /* ---- rows ------------------------------------------------------------------------------------------ */
 
-static uint64_t hash_of(const struct memtable *mem, const struct store_key *at) {
-    uint64_t seed = ((uint64_t)at->space << 32) | at->slot;
-    uint64_t hash = hash_xxh64(at->key_len == 0 ? "" : at->key, at->key_len, seed);
-    if (at->sub_len > 0) {
-        hash = hash_xxh64(at->sub, at->sub_len, hash);
-    }
-    return hash & mem->hash_mask;
+struct store_key mem_row_key(const struct mem_row *row) {
+    return (struct store_key){
+        .space = (enum store_space)row->space,
+        .slot = row->slot,
+        .key = row->bytes,
+        .key_len = row->key_len,
+        .sub = row->sub_len == 0 ? NULL : row->bytes + row->key_len,
+        .sub_len = row->sub_len,
+    };
 }
 
 static bool same(const struct mem_row *row, const struct store_key *at) {
-    return row->slot == at->slot && row->space == at->space && row->key_len == at->key_len &&
-           row->sub_len == at->sub_len &&
-           (at->key_len == 0 || memcmp(row->bytes, at->key, at->key_len) == 0) &&
-           (at->sub_len == 0 || memcmp(row->bytes + row->key_len, at->sub, at->sub_len) == 0);
+    struct store_key own = mem_row_key(row);
+    return row_same(&own, at);
 }
 
 static struct mem_row *find(const struct memtable *mem, const struct store_key *at, uint64_t hash) {
@@ -189,8 +188,9 @@ static struct mem_row *find(const struct memtable *mem, const struct store_key *
     return NULL;
 }
 
-const struct mem_row *memtable_find(const struct memtable *mem, const struct store_key *at) {
-    return mem->count == 0 ? NULL : find(mem, at, hash_of(mem, at));
+const struct mem_row *memtable_find(const struct memtable *mem, const struct store_key *at,
+                                    uint64_t hash) {
+    return mem->count == 0 ? NULL : find(mem, at, hash & mem->hash_mask);
 }
 
 static struct mem_row **head_of(const struct memtable *mem, enum store_space space, uint16_t slot) {
@@ -238,7 +238,7 @@ static void set_value(struct memtable *mem, struct mem_row *row, const struct me
 }
 
 void memtable_put(struct memtable *mem, const struct mem_put *put) {
-    uint64_t hash = hash_of(mem, &put->at);
+    uint64_t hash = put->hash & mem->hash_mask;
     struct mem_row *row = find(mem, &put->at, hash);
     if (row == NULL) {
         row = insert(mem, &put->at, hash);
@@ -252,17 +252,6 @@ void memtable_put(struct memtable *mem, const struct mem_put *put) {
         row->due_next = mem->due;
         mem->due = row;
     }
-}
-
-struct store_key mem_row_key(const struct mem_row *row) {
-    return (struct store_key){
-        .space = (enum store_space)row->space,
-        .slot = row->slot,
-        .key = row->bytes,
-        .key_len = row->key_len,
-        .sub = row->sub_len == 0 ? NULL : row->bytes + row->key_len,
-        .sub_len = row->sub_len,
-    };
 }
 
 const struct mem_row *memtable_slot(const struct memtable *mem, enum store_space space,
@@ -310,7 +299,7 @@ void memtable_check(const struct memtable *mem) {
         const struct mem_row *row = mem->places[i].row;
         if (row != NULL) {
             struct store_key at = mem_row_key(row);
-            assert(hash_of(mem, &at) == mem->places[i].hash);
+            assert((row_hash(&at) & mem->hash_mask) == mem->places[i].hash);
             assert(find(mem, &at, mem->places[i].hash) == row);
             places++;
         }

@@ -35,6 +35,7 @@ struct mem_row {
 /* What memtable_put takes: a row of a batch, or of the journal. */
 struct mem_put {
     struct store_key at;
+    uint64_t hash;     /* row_hash of it */
     const void *value; /* borrowed */
     size_t value_len;
     bool erase;
@@ -81,8 +82,9 @@ enum rd_err memtable_reserve(struct memtable *mem, size_t rows, size_t bytes);
 /* Puts a row; room must have been reserved. */
 void memtable_put(struct memtable *mem, const struct mem_put *put);
 
-/* The row at `at`, or NULL. */
-const struct mem_row *memtable_find(const struct memtable *mem, const struct store_key *at);
+/* The row at `at`, whose row_hash is `hash`, or NULL. */
+const struct mem_row *memtable_find(const struct memtable *mem, const struct store_key *at,
+                                    uint64_t hash);
 
 /* The first row of a space and slot, NULL if there is none; the others follow by slot_next, in no order. */
 const struct mem_row *memtable_slot(const struct memtable *mem, enum store_space space,

@@ -37,6 +37,7 @@ struct mem_put record_put(const struct batch_row *row) {
     const struct blob *value = row->now.value;
     return (struct mem_put){
         .at = row->at,
+        .hash = row->hash,
         .value = value == NULL ? NULL : value->bytes,
         .value_len = value == NULL ? 0 : value->len,
         .erase = value == NULL,
@@ -170,5 +171,6 @@ bool record_next(struct record_reader *reader, struct record_row *out) {
     }
     reader->left--;
     reader->at = get_row(reader->at, reader->end, out);
+    out->put.hash = row_hash(&out->put.at);
     return true;
 }

@@ -25,6 +25,19 @@ int row_compare(const struct store_key *a, const struct store_key *b) {
     return order != 0 ? order : bytes_compare(a->sub, a->sub_len, b->sub, b->sub_len);
 }
 
+bool row_same(const struct store_key *a, const struct store_key *b) {
+    return a->slot == b->slot && a->space == b->space && a->key_len == b->key_len &&
+           a->sub_len == b->sub_len &&
+           (a->key_len == 0 || memcmp(a->key, b->key, a->key_len) == 0) &&
+           (a->sub_len == 0 || memcmp(a->sub, b->sub, a->sub_len) == 0);
+}
+
+uint64_t row_hash(const struct store_key *at) {
+    uint64_t seed = ((uint64_t)at->space << 32) | at->slot;
+    uint64_t hash = hash_xxh64(at->key_len == 0 ? "" : at->key, at->key_len, seed);
+    return at->sub_len == 0 ? hash : hash_xxh64(at->sub, at->sub_len, hash);
+}
+
 static uint8_t *put_u64(uint8_t *to, uint64_t number) {
     for (int shift = 0; shift < 64; shift += 8) {
         *to++ = (uint8_t)(number >> shift);

@@ -20,6 +20,12 @@ struct row_value {
  * as memcmp. */
 int row_compare(const struct store_key *a, const struct store_key *b);
 
+/* Are they the address of one row? */
+bool row_same(const struct store_key *a, const struct store_key *b);
+
+/* A hash of the address, the same on every machine: the leaves of Merkle trees rest on it. */
+uint64_t row_hash(const struct store_key *at);
+
 /* A checksum of all that the row holds, its key and space included, so that a row served for another one is found too.
  * The same on every machine. `value->value` must not be NULL. */
 uint64_t row_checksum(const struct store_key *at, const struct row_value *value);

@@ -66,7 +66,7 @@ static void check_structure(struct check *check, sqlite3 *db, const char *name) 
 
 static void count_row(struct check *check, const struct store_key *at, bool live, uint64_t digest) {
     if (at->space == STORE_OBJECTS) {
-        store_counts_change(check->recount, at, false, live, 0, digest);
+        store_counts_change(check->recount, at, row_hash(at), false, live, 0, digest);
     }
 }
 
@@ -80,7 +80,7 @@ static void check_row(struct check *check, sqlite3_stmt *stmt, enum store_space 
         bad_row(check, &at, "no such slot");
     } else if (err != RD_OK) {
         bad_row(check, &at, err == RD_ECORRUPT ? "the checksum is wrong" : rd_err_text(err));
-    } else if (memtable_find(&check->mem, &at) == NULL) {
+    } else if (memtable_find(&check->mem, &at, row_hash(&at)) == NULL) {
         count_row(check, &at, row.live, row.digest);
     }
     blob_unref(row.value);
@@ -97,7 +97,7 @@ static uint64_t check_rows(struct check *check, enum store_space space) {
             struct store_key at;
             check_row(check, stmt, space);
             sqlite_row_address(stmt, space, &at);
-            count += memtable_find(&check->mem, &at) == NULL;
+            count += memtable_find(&check->mem, &at, row_hash(&at)) == NULL;
         }
     }
     if (rc != SQLITE_DONE) {

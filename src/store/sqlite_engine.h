@@ -49,12 +49,12 @@ static inline struct merge_side *engine_other(struct store_sqlite *engine) {
     return &engine->sides[1 - engine->active];
 }
 
-/* The newest row in memory, NULL if there is none (the table may have one). */
+/* The newest row in memory at `at`, whose row_hash is `hash`; NULL if there is none (the table may have one). */
 static inline const struct mem_row *engine_find(struct store_sqlite *engine,
-                                                const struct store_key *at) {
-    const struct mem_row *row = memtable_find(&engine_active(engine)->mem, at);
+                                                const struct store_key *at, uint64_t hash) {
+    const struct mem_row *row = memtable_find(&engine_active(engine)->mem, at, hash);
     if (row == NULL && engine->frozen) {
-        row = memtable_find(&engine_other(engine)->mem, at);
+        row = memtable_find(&engine_other(engine)->mem, at, hash);
     }
     return row;
 }

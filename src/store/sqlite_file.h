@@ -11,7 +11,7 @@
 
 /* "Rdyn" in the file's header, so that file(1) and we can tell it from other databases. Format 1 had no journal. */
 #define SQLITE_FILE_APPLICATION_ID 0x5264796e
-#define SQLITE_FILE_FORMAT 2
+#define SQLITE_FILE_FORMAT 3
 
 enum sqlite_file_use {
     SQLITE_FILE_SERVE,  /* make it if it is not there, bring its settings up to date */

@@ -16,6 +16,7 @@
 void engine_settle(struct store_sqlite *engine) {
     if (engine->frozen && merger_state(engine->merger) == MERGE_DONE) {
         engine->frozen = false;
+        table_let_go(&engine->reader); /* it may be older than what the memtable hid */
         merger_let_go(engine->merger);
     }
 }

@@ -29,8 +29,8 @@ static enum rd_err apply(struct replay *replay, struct record_reader reader) {
         }
         memtable_put(replay->mem, &row.put);
         if (at->space == STORE_OBJECTS) {
-            store_counts_change(replay->store, at, row.was_live, row.put.live, row.old_digest,
-                                row.put.digest);
+            store_counts_change(replay->store, at, row.put.hash, row.was_live, row.put.live,
+                                row.old_digest, row.put.digest);
         }
     }
     return RD_OK;

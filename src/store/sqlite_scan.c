@@ -54,7 +54,7 @@ static enum rd_err view_slot(struct scan *scan, const struct memtable *mem,
         if (scan->behind != NULL && row_compare(&at, scan->behind) <= 0) {
             continue;
         }
-        if (newer == NULL || memtable_find(newer, &at) == NULL) {
+        if (newer == NULL || memtable_find(newer, &at, row_hash(&at)) == NULL) {
             err = view_add(&scan->view, row);
         }
     }
@@ -221,7 +221,7 @@ static enum rd_err view_due(struct view *view, const struct memtable *mem,
     for (const struct mem_row *row = mem->due; row != NULL && err == RD_OK; row = row->due_next) {
         struct store_key at = mem_row_key(row);
         if (row->value != NULL && row->due_ms != 0 && row->due_ms <= before_ms &&
-            (newer == NULL || memtable_find(newer, &at) == NULL)) {
+            (newer == NULL || memtable_find(newer, &at, row_hash(&at)) == NULL)) {
             err = view_add(view, row);
         }
     }
@@ -247,13 +247,17 @@ static bool table_first(const struct scan *scan, const struct mem_row *mem) {
     return due != mem->due_ms ? due < mem->due_ms : row_compare(&scan->row, &at) < 0;
 }
 
+static bool known_in_memory(const struct scan *scan) {
+    return engine_find(scan->engine, &scan->row, row_hash(&scan->row)) != NULL;
+}
+
 static bool due_one(struct scan *scan, enum rd_err *err) {
     do { /* rows that memory knows better */
-        if (scan->have_row && engine_find(scan->engine, &scan->row) != NULL) {
+        if (scan->have_row && known_in_memory(scan)) {
             scan->have_row = false;
         }
         *err = peek_table(scan);
-    } while (*err == RD_OK && scan->have_row && engine_find(scan->engine, &scan->row) != NULL);
+    } while (*err == RD_OK && scan->have_row && known_in_memory(scan));
     struct view *view = &scan->view;
     const struct mem_row *mem = view->at < view->count ? view->rows[view->at] : NULL;
     if (*err != RD_OK) {

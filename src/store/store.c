@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "store/store_engine.h"
 
 #define STORE_MAGIC 0x53544f52u
@@ -171,28 +170,30 @@ void store_live_add(struct store *store, uint16_t slot, uint32_t count) {
     store->stats.live_keys += count;
 }
 
-static uint64_t address_hash(const struct store_key *at, uint64_t seed) {
-    uint64_t hash = hash_xxh64(at->key_len == 0 ? "" : at->key, at->key_len, seed);
-    return at->sub_len == 0 ? hash : hash_xxh64(at->sub, at->sub_len, hash);
+static_assert(STORE_LEAVES_PER_SLOT == 16, "four bits of a hash choose the leaf");
+
+static unsigned leaf_of(uint64_t hash) {
+    return (unsigned)(hash >> 60);
+}
+
+/* Whoever changes this changes what is on disk and what replicas compare. The steps are splitmix64's last ones (Steele et al. 2014). */
+static uint64_t leaf_share(uint64_t hash, uint64_t digest) {
+    uint64_t mixed = hash ^ (digest * 0x9e3779b97f4a7c15u);
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
+    return digest == 0 ? 0 : mixed ^ (mixed >> 31);
 }
 
 unsigned store_leaf_of(const struct store_key *at) {
-    return (unsigned)(address_hash(at, 0) % STORE_LEAVES_PER_SLOT);
+    return leaf_of(row_hash(at));
 }
 
 uint64_t store_leaf_share(const struct store_key *at, uint64_t digest) {
-    return digest == 0 ? 0 : address_hash(at, digest);
+    return leaf_share(row_hash(at), digest);
 }
 
-void store_leaf_toggle(struct store *store, const struct store_key *at, uint64_t digest) {
-    if (digest != 0) {
-        store->leaves[(size_t)at->slot * STORE_LEAVES_PER_SLOT + store_leaf_of(at)] ^=
-            store_leaf_share(at, digest);
-    }
-}
-
-void store_counts_change(struct store *store, const struct store_key *at, bool was_live,
-                         bool is_live, uint64_t old_digest, uint64_t new_digest) {
+void store_counts_change(struct store *store, const struct store_key *at, uint64_t hash,
+                         bool was_live, bool is_live, uint64_t old_digest, uint64_t new_digest) {
     if (is_live && !was_live) {
         store_live_add(store, at->slot, 1);
     } else if (was_live && !is_live && store->live[at->slot] > 0) {
@@ -200,8 +201,8 @@ void store_counts_change(struct store *store, const struct store_key *at, bool w
         store->stats.live_keys--;
     }
     if (old_digest != new_digest) {
-        store_leaf_toggle(store, at, old_digest);
-        store_leaf_toggle(store, at, new_digest);
+        store->leaves[(size_t)at->slot * STORE_LEAVES_PER_SLOT + leaf_of(hash)] ^=
+            leaf_share(hash, old_digest) ^ leaf_share(hash, new_digest);
     }
 }
 
@@ -209,8 +210,8 @@ static void counts_update(struct store *store) {
     for (size_t i = 0; i < store->batch.count; i++) {
         const struct batch_row *row = &store->batch.rows[i];
         if (row->at.space == STORE_OBJECTS) {
-            store_counts_change(store, &row->at, row->was_live, row->now.live, row->old_digest,
-                                row->now.digest);
+            store_counts_change(store, &row->at, row->hash, row->was_live, row->now.live,
+                                row->old_digest, row->now.digest);
         }
     }
 }
@@ -277,7 +278,6 @@ static enum rd_err commit_now(struct store *store) {
     if (store->batch.poisoned) {
         return RD_ENOMEM;
     }
-    batch_seal(&store->batch);
     return store->ops->commit(store, &store->batch, !store->stats.writable);
 }
 

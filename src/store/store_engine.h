@@ -21,7 +21,7 @@ struct store;
 struct store_ops {
     /* One row: a new reference. RD_ENOTFOUND, RD_ECORRUPT, RD_EIO, RD_ENOMEM. */
     enum rd_err (*get)(struct store *store, const struct store_key *at, struct blob **out);
-    /* All rows of a sealed batch or none; `batch` stays the caller's. `probe`: write something even if the batch is empty. */
+    /* All rows of a batch or none; `batch` stays the caller's. `probe`: write something even if the batch is empty. */
     enum rd_err (*commit)(struct store *store, const struct batch *batch, bool probe);
     /* Fills an empty page, behind `behind` (NULL: from the start), at least one row if there is one. On error
      * the page holds whatever it holds. */
@@ -83,11 +83,9 @@ void store_counts_reset(struct store *store);
 /* Adds to the live keys of one slot: for engines that count their rows. */
 void store_live_add(struct store *store, uint16_t slot, uint32_t count);
 
-/* Adds or takes away one row's share of its leaf; the same call does both. */
-void store_leaf_toggle(struct store *store, const struct store_key *at, uint64_t digest);
-
-/* An object row changed: what a commit does to counts and leaves. The live keys of a slot never fall below 0. */
-void store_counts_change(struct store *store, const struct store_key *at, bool was_live,
-                         bool is_live, uint64_t old_digest, uint64_t new_digest);
+/* An object row changed: what a commit does to counts and leaves. `hash`: row_hash of `at`. The live keys of a slot never
+ * fall below 0. */
+void store_counts_change(struct store *store, const struct store_key *at, uint64_t hash,
+                         bool was_live, bool is_live, uint64_t old_digest, uint64_t new_digest);
 
 #endif

@@ -392,7 +392,8 @@ static void start_over(struct store_mem *mem) {
     for (struct row *row = mem->rows.first[0]; row != NULL; row = row->next[0]) {
         note_due(mem, row);
         if (row->at.space == STORE_OBJECTS) {
-            store_counts_change(store, &row->at, false, row->now.live, 0, row->now.digest);
+            store_counts_change(store, &row->at, row_hash(&row->at), false, row->now.live, 0,
+                                row->now.digest);
         }
     }
 }
@@ -423,7 +424,7 @@ bool store_mem_erase_row(struct store *store, const struct store_key *at) {
         return false;
     }
     if (at->space == STORE_OBJECTS) {
-        store_counts_change(store, at, row->now.live, false, row->now.digest, 0);
+        store_counts_change(store, at, row_hash(at), row->now.live, false, row->now.digest, 0);
     }
     row_list_unlink(&mem->rows, row);
     row_unref(row);

@@ -42,13 +42,14 @@ static struct store_sqlite *engine_of(struct store *store) {
 
 static enum rd_err sqlite_get(struct store *store, const struct store_key *at, struct blob **out) {
     struct store_sqlite *engine = engine_of(store);
+    uint64_t hash = row_hash(at);
     engine_settle(engine);
-    const struct mem_row *row = engine_find(engine, at);
+    const struct mem_row *row = engine_find(engine, at, hash);
     if (row != NULL) {
         return row->value == NULL ? RD_ENOTFOUND
                                   : blob_new(row->value->bytes, row->value->len, out);
     }
-    struct blob *cached = cache_get(&engine->cache, at);
+    struct blob *cached = cache_get(&engine->cache, at, hash);
     if (cached != NULL) {
         *out = blob_ref(cached);
         return RD_OK;
@@ -56,7 +57,7 @@ static enum rd_err sqlite_get(struct store *store, const struct store_key *at, s
     struct blob *value;
     enum rd_err err = table_get(&engine->reader, at, &value);
     if (err == RD_OK) {
-        cache_add(&engine->cache, at, value);
+        cache_add(&engine->cache, at, hash, value);
         *out = value;
     }
     return err;
@@ -149,6 +150,7 @@ static enum rd_err heal_sync(struct store_sqlite *engine) {
 /* Sees to it that the active side may take another commit. A merge that is merely slow is no reason to refuse: see sqlite_pace.c. */
 static enum rd_err make_way(struct store_sqlite *engine) {
     bool rotated;
+    table_let_go(&engine->reader);
     engine_settle(engine);
     enum rd_err err = heal_sync(engine);
     if (err != RD_OK || !over_limit(engine)) {
@@ -214,7 +216,7 @@ static enum rd_err sqlite_commit(struct store *store, const struct batch *batch,
         const struct batch_row *row = &batch->rows[i];
         struct mem_put put = record_put(row);
         memtable_put(mem, &put);
-        cache_update(&engine->cache, &row->at, row->now.value);
+        cache_update(&engine->cache, &row->at, row->hash, row->now.value);
     }
     engine_pace(engine, mem->used_bytes - before);
     return RD_OK;
@@ -249,6 +251,7 @@ enum rd_err store_sqlite_set_fsync(struct store *store, enum store_fsync mode) {
 /* Has all that was committed merged, and waits for it. */
 static enum rd_err merge_all(struct store_sqlite *engine) {
     bool rotated = false;
+    table_let_go(&engine->reader);
     for (;;) {
         engine_settle(engine);
         if (merger_state(engine->merger) == MERGE_IDLE) {
@@ -299,6 +302,13 @@ static void sqlite_close(struct store *store) {
 }
 
 /* ---- opening --------------------------------------------------------------------------------------- */
+
+/* Rows in memory are found by hashes; equal ones must be harmless. */
+static void hide_hash_bits(struct store_sqlite *engine, uint64_t bits) {
+    engine->store.batch.ignored = bits;
+    engine->cache.hash_mask = ~bits;
+    engine->sides[0].mem.hash_mask = engine->sides[1].mem.hash_mask = ~bits;
+}
 
 static enum rd_err make_sides(struct store_sqlite *engine) {
     for (int i = 0; i < 2; i++) {
@@ -388,6 +398,7 @@ static enum rd_err set_up(struct store_sqlite *engine, const struct store_sqlite
     engine->dir = strdup(conf->dir);
     enum rd_err err = engine->dir == NULL ? RD_ENOMEM : make_sides(engine);
     if (err == RD_OK) {
+        hide_hash_bits(engine, conf->ignored_hash_bits);
         err = recover(engine, conf, &pending, reason);
     }
     if (err == RD_OK) {

@@ -30,6 +30,7 @@ static const char schema[] =
                        "CREATE TABLE state(name TEXT PRIMARY KEY, value INTEGER NOT NULL,"
                        " checksum INTEGER NOT NULL) WITHOUT ROWID;";
 
+#define GETS_PER_SNAPSHOT 256
 #define LEAVES_BYTES (STORE_LEAVES_PER_SLOT * 8)
 
 static int note_size(void *arg, sqlite3 *db, const char *name, int pages) {
@@ -66,9 +67,16 @@ static enum rd_err prepare_reads(struct table *table) {
                                   "%s WHERE due>0 AND due<=?1 ORDER BY due, slot, key, sub",
                                   sqlite_row_select(STORE_OBJECTS));
     }
+    if (err == RD_OK) {
+        err = sqlite_file_prepare(table->db, &table->hold, "%s", "BEGIN");
+    }
+    if (err == RD_OK) {
+        err = sqlite_file_prepare(table->db, &table->let_go, "%s", "COMMIT");
+    }
     return err;
 }
 
+/* An update writes over the row in its place, where INSERT OR REPLACE would take it out and put it in: half the cost of a merge. */
 static enum rd_err prepare_writes(struct table *table) {
     enum rd_err err = RD_OK;
     for (int space = 0; space < STORE_SPACES && err == RD_OK; space++) {
@@ -76,10 +84,11 @@ static enum rd_err prepare_writes(struct table *table) {
         const char *name = sqlite_row_table((enum store_space)space);
         const char *put =
             space == STORE_OBJECTS
-                ? "INSERT OR REPLACE INTO %s(slot, key, sub, live, due, digest, checksum, value)"
-                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
-                : "INSERT OR REPLACE INTO %s(slot, key, sub, checksum, value)"
-                  " VALUES(?1, ?2, ?3, ?7, ?8)";
+                ? "INSERT INTO %s(slot, key, sub, live, due, digest, checksum, value)"
+                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE"
+                  " SET live=?4, due=?5, digest=?6, checksum=?7, value=?8"
+                : "INSERT INTO %s(slot, key, sub, checksum, value) VALUES(?1, ?2, ?3, ?7, ?8)"
+                  " ON CONFLICT DO UPDATE SET checksum=?7, value=?8";
         err = sqlite_file_prepare(table->db, &of->put, put, name);
         if (err == RD_OK) {
             err = sqlite_file_prepare(table->db, &of->erase,
@@ -136,6 +145,8 @@ void table_close(struct table *table) {
         sqlite3_finalize(of->erase);
     }
     sqlite3_finalize(table->due);
+    sqlite3_finalize(table->hold);
+    sqlite3_finalize(table->let_go);
     sqlite3_finalize(table->put_slot);
     sqlite3_finalize(table->put_merged);
     sqlite_file_close(&table->db);
@@ -152,9 +163,30 @@ static int bind_address(sqlite3_stmt *stmt, const struct store_key *at) {
     return rc == SQLITE_OK ? sqlite_file_bind(stmt, 3, at->sub, at->sub_len) : rc;
 }
 
+void table_let_go(struct table *table) {
+    if (table->held_gets > 0) {
+        table->held_gets = 0;
+        (void)sqlite_file_step(table->let_go);
+        table_rollback(table); /* if it failed */
+    }
+}
+
+/* Not for ever: what a snapshot needs cannot be overwritten in the WAL. */
+static int hold(struct table *table) {
+    if (table->held_gets == GETS_PER_SNAPSHOT) {
+        table_let_go(table);
+    }
+    int rc = table->held_gets == 0 ? sqlite_file_step(table->hold) : SQLITE_DONE;
+    table->held_gets++;
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 enum rd_err table_get(struct table *table, const struct store_key *at, struct blob **out) {
     sqlite3_stmt *stmt = table->of[at->space].get;
-    int rc = bind_address(stmt, at);
+    int rc = hold(table);
+    if (rc == SQLITE_OK) {
+        rc = bind_address(stmt, at);
+    }
     if (rc == SQLITE_OK) {
         rc = sqlite3_step(stmt);
     }
@@ -167,6 +199,9 @@ enum rd_err table_get(struct table *table, const struct store_key *at, struct bl
         }
     }
     sqlite3_reset(stmt);
+    if (err != RD_OK && err != RD_ENOTFOUND) {
+        table_let_go(table);
+    }
     return err;
 }
 

@@ -27,6 +27,9 @@ struct table {
     sqlite3 *db;
     struct table_space of[STORE_SPACES];
     sqlite3_stmt *due;        /* readers */
+    sqlite3_stmt *hold;       /* readers */
+    sqlite3_stmt *let_go;     /* readers */
+    unsigned held_gets;       /* since the snapshot was taken */
     sqlite3_stmt *put_slot;   /* writers */
     sqlite3_stmt *put_merged; /* writers */
     int wal_pages;            /* as of the last commit of this connection */
@@ -46,10 +49,14 @@ enum rd_err table_open(const char *dir, const char *vfs, enum sqlite_file_use us
 /* Closes. A zeroed struct is fine. */
 void table_close(struct table *table);
 
-/* One row: a new reference. RD_ENOTFOUND, RD_ECORRUPT, RD_EIO, RD_ENOMEM. */
+/* One row: a new reference, from a snapshot that is taken by the first get and held for the next ones: locking the table for each costs as
+ * much as reading it. RD_ENOTFOUND, RD_ECORRUPT, RD_EIO, RD_ENOMEM. */
 enum rd_err table_get(struct table *table, const struct store_key *at, struct blob **out);
 
-/* Binds and returns the statement of a scan, to be stepped, read by sqlite_row.h and reset by the caller; it borrows `behind`. NULL with `*err` set on
+/* Gives the snapshot up: the next get sees what was merged meanwhile. */
+void table_let_go(struct table *table);
+
+/* Binds and returns the statement of a scan, of the same snapshot if one is held, to be stepped, read by sqlite_row.h and reset by the caller; it borrows `behind`. NULL with `*err` set on
  * error. */
 sqlite3_stmt *table_scan(struct table *table, const struct store_range *range,
                          const struct store_key *behind, enum rd_err *err);

@@ -8,10 +8,10 @@ enum { SEEDS = 50 };
 
 START_TEST(holds_and_repeats) {
     struct fuzz_result first, second;
-    fuzz_run((uint64_t)_i, 0, NULL, &first);
+    fuzz_run(&(struct fuzz_order){.seed = (uint64_t)_i}, &first);
     ck_assert_msg(first.passed, "seed %d: %s", _i, first.violation);
     ck_assert_uint_gt(first.acknowledged, 100);
-    fuzz_run((uint64_t)_i, 0, NULL, &second);
+    fuzz_run(&(struct fuzz_order){.seed = (uint64_t)_i}, &second);
     ck_assert_uint_eq(first.trace_hash, second.trace_hash);
     ck_assert_uint_eq(first.steps, second.steps);
     ck_assert_uint_eq(first.requests, second.requests);
@@ -20,8 +20,8 @@ END_TEST
 
 START_TEST(differs_from_seed_to_seed) {
     struct fuzz_result first, second;
-    fuzz_run(1, 0, NULL, &first);
-    fuzz_run(2, 0, NULL, &second);
+    fuzz_run(&(struct fuzz_order){.seed = 1}, &first);
+    fuzz_run(&(struct fuzz_order){.seed = 2}, &second);
     ck_assert_uint_ne(first.trace_hash, second.trace_hash);
 }
 END_TEST
@@ -31,8 +31,8 @@ START_TEST(is_not_changed_by_a_trace) {
     struct fuzz_result seen, unseen;
     FILE *nowhere = fopen("/dev/null", "w");
     ck_assert_ptr_nonnull(nowhere);
-    fuzz_run(17, 0, nowhere, &seen);
-    fuzz_run(17, 0, NULL, &unseen);
+    fuzz_run(&(struct fuzz_order){.seed = 17, .trace = nowhere}, &seen);
+    fuzz_run(&(struct fuzz_order){.seed = 17}, &unseen);
     fclose(nowhere);
     ck_assert_uint_eq(seen.trace_hash, unseen.trace_hash);
     ck_assert_uint_eq(seen.steps, unseen.steps);

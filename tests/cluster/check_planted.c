@@ -25,7 +25,7 @@ static bool found_by(uint64_t seed, int bug) {
     if (child == 0) {
         struct fuzz_result result;
         signal(SIGABRT, SIG_DFL);
-        fuzz_run(seed, bug, NULL, &result);
+        fuzz_run(&(struct fuzz_order){.seed = seed, .planted = bug}, &result);
         _exit(result.passed ? 0 : 1);
     }
     int status = 0;

@@ -161,11 +161,11 @@ void rig_frame(struct rig *rig, uint64_t link, const struct resp_slice *argv, si
 void rig_cut(struct rig *rig, unsigned peer);
 
 /* Takes the oldest frame sent to the peer, which must be of `kind`. The message lives until
- * rig_reset. */
+ * rig_reset. Probes are passed over, unless `kind` is WIRE_PROBE: they come whenever a peer is made to wait. */
 struct wire_msg rig_take(struct rig *rig, unsigned peer, enum wire_kind kind);
 struct wire_msg rig_take_on(struct rig *rig, uint64_t link, enum wire_kind kind);
 
-/* How many frames of `kind` wait for the peer; WIRE_KINDS: of any kind. */
+/* How many frames of `kind` wait for the peer; WIRE_KINDS: of any kind but PROBE. */
 size_t rig_waiting(const struct rig *rig, unsigned peer, enum wire_kind kind);
 
 /* Drops all frames that wait. */

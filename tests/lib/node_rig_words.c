@@ -57,6 +57,19 @@ void rig_fail_read(struct rig *rig, unsigned peer, const struct wire_msg *read, 
     rig_say(rig, peer, &msg);
 }
 
+void rig_elapse_probed(struct rig *rig, uint64_t ms, unsigned silent) {
+    for (uint64_t passed = 0; passed < ms; passed += 10) {
+        rig_elapse(rig, ms - passed < 10 ? ms - passed : 10);
+        for (unsigned peer = 1; peer < RIG_MAX_PEERS; peer++)
+            while (rig->peers[peer] != 0 && rig_waiting(rig, peer, WIRE_PROBE) > 0) {
+                struct wire_msg probe = rig_take(rig, peer, WIRE_PROBE);
+                probe.kind = WIRE_PROBE_ANSWER;
+                if (peer != silent && probe.probe.target.len == 0)
+                    rig_say(rig, peer, &probe);
+            }
+    }
+}
+
 void rig_check_shape(const struct object *object, const char *shape) {
     char text[RIG_SHAPE_BYTES];
     ck_assert_str_eq(rig_shape(object, text), shape);

@@ -22,6 +22,9 @@ void rig_answer_read(struct rig *rig, unsigned peer, const struct wire_msg *read
 /* Peer i answers `read` with an error. */
 void rig_fail_read(struct rig *rig, unsigned peer, const struct wire_msg *read, enum rd_err err);
 
+/* Lets `ms` pass while all linked peers but `silent` answer probes at once. Other frames stay. */
+void rig_elapse_probed(struct rig *rig, uint64_t ms, unsigned silent);
+
 /* Asserts the shape of an object, of the object in a WRITE frame of `round`, of a stored row. */
 void rig_check_shape(const struct object *object, const char *shape);
 void rig_check_sent(const struct wire_msg *write, uint64_t round, const char *shape);

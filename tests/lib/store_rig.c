@@ -72,9 +72,12 @@ enum rd_err rig_start(struct rig *rig, char reason[STORE_REASON_BYTES]) {
         .journal_bytes = 256 << 10,
         .vfs = rig->vfs,
     };
-    if (rig->engine == RIG_SMALL && rig->memtable_bytes == 0) {
+    if (rig->engine >= RIG_SMALL && rig->memtable_bytes == 0) {
         conf.memtable_bytes = 2000;
         conf.cache_bytes = 4000;
+    }
+    if (rig->engine == RIG_COLLIDING) {
+        conf.ignored_hash_bits = ~(uint64_t)1;
     }
     return store_sqlite_open(&conf, &rig->store, reason);
 }

@@ -13,8 +13,9 @@
 
 #define RIG_TOKEN 77
 
-/* SMALL: the SQLite engine with memtables so small that it merges all the time. */
-enum rig_engine { RIG_MEM = 0, RIG_SQLITE = 1, RIG_SMALL = 2, RIG_ENGINES };
+/* SMALL: the SQLite engine with memtables so small that it merges all the time. COLLIDING: the same, and all rows in memory have one of two
+ * hashes. */
+enum rig_engine { RIG_MEM = 0, RIG_SQLITE = 1, RIG_SMALL = 2, RIG_COLLIDING = 3, RIG_ENGINES };
 
 struct rig {
     enum rig_engine engine;

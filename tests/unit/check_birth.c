@@ -243,6 +243,22 @@ START_TEST(a_no_withdraws_and_it_is_tried_again) {
 }
 END_TEST
 
+START_TEST(a_proposal_without_answers_is_given_up) {
+    rig_set(&rig, "k", "v");
+    rig_commit(&rig, RD_OK);
+    uint64_t number = expect_ask(1, 7, false);
+    say(2, WIRE_BIRTH_YES, 7, number); /* that of 1 is lost */
+    rig_elapse(&rig, 999);
+    uint64_t tag = rig_set(&rig, "k", "v");
+    ck_assert_uint_eq(rig_waiting(&rig, 1, WIRE_BIRTH_RELEASE), 0);
+    rig_elapse(&rig, 60);
+    ck_assert_uint_eq(rig_waiting(&rig, 1, WIRE_BIRTH_RELEASE), 1);
+    rig_elapse(&rig, 500);
+    rig_expect(&rig, tag, RD_ECLUSTERDOWN);
+    rig_drop_frames(&rig);
+}
+END_TEST
+
 START_TEST(a_lost_peer_is_left_out_of_the_majority) {
     uint64_t tag = rig_set(&rig, "k", "v");
     rig_commit(&rig, RD_OK);
@@ -738,6 +754,7 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, reads_need_no_birth);
     tcase_add_test(tcase, all_in_reach_must_say_yes);
     tcase_add_test(tcase, a_no_withdraws_and_it_is_tried_again);
+    tcase_add_test(tcase, a_proposal_without_answers_is_given_up);
     tcase_add_test(tcase, a_lost_peer_is_left_out_of_the_majority);
     tcase_add_test(tcase, a_minority_founds_nothing);
     tcase_add_test(tcase, a_proposal_that_cannot_be_stored_is_not_made);

@@ -137,7 +137,7 @@ START_TEST(who_may_have_acted_is_followed_by_nobody) {
     tag = rig_set(&rig, key, "v");
     unsigned second = holder(&msg);
     ck_assert_uint_ne(second, peer);
-    rig_elapse(&rig, 500);
+    rig_elapse_probed(&rig, 500, second);
     expect_error(tag, RD_EUNKNOWN,
                  "the replica that took the write did not answer in time: it may "
                  "have been written");

@@ -342,22 +342,175 @@ START_TEST(states_of_members) {
     node_member(rig.node, 1, rig.now, &view);
     ck_assert_int_eq(view.state, MEMBER_UP);
     node_member(rig.node, 2, rig.now, &view);
-    ck_assert_int_eq(view.state, MEMBER_DOWN); /* it was never there */
-    peers_missed(&rig.node->peers, 1, rig.now.mono_us);
-    node_member(rig.node, 1, rig.now, &view);
-    ck_assert_int_eq(view.state, MEMBER_SUSPECT);
-    rig_elapse(&rig, 1001);
-    node_member(rig.node, 1, rig.now, &view);
-    ck_assert_int_eq(view.state, MEMBER_UP);
+    ck_assert_int_eq(view.state, MEMBER_SUSPECT); /* it may still come */
     ck_assert_uint_eq(rig_stats(&rig).members_up, 2);
     rig_cut(&rig, 1);
     node_member(rig.node, 1, rig.now, &view);
     ck_assert_int_eq(view.state, MEMBER_SUSPECT);
     ck_assert_uint_eq(rig_stats(&rig).members_up, 1);
-    rig_elapse(&rig, 5000);
+    rig_elapse(&rig, 5050);
+    for (uint16_t i = 1; i <= 2; i++) {
+        node_member(rig.node, i, rig.now, &view);
+        ck_assert_int_eq(view.state, MEMBER_DOWN);
+    }
+    ck_assert_uint_ge(view.heard_ms, 5050);
+    rig_link(&rig, 1, true);
     node_member(rig.node, 1, rig.now, &view);
-    ck_assert_int_eq(view.state, MEMBER_DOWN);
-    ck_assert_uint_eq(view.heard_ms, 6001);
+    ck_assert_int_eq(view.state, MEMBER_UP);
+    ck_assert(rig_logged(&rig, "is down") && !rig_logged(&rig, "is up"));
+    rig_elapse(&rig, 50);
+    ck_assert(rig_logged(&rig, "is up"));
+}
+END_TEST
+
+/* ---- probes ---------------------------------------------------------------------------------- */
+
+static struct wire_msg probe_answer(const struct wire_msg *probe) {
+    struct wire_msg answer = *probe;
+    answer.kind = WIRE_PROBE_ANSWER;
+    return answer;
+}
+
+static struct resp_slice id_slice(unsigned peer) {
+    static struct node_id ids[RIG_MAX_PEERS];
+    ids[peer] = rig_id(peer);
+    return (struct resp_slice){ids[peer].bytes, NODE_ID_BYTES};
+}
+
+static bool healthy(uint16_t member) {
+    return peers_healthy(&rig.node->peers, member);
+}
+
+START_TEST(who_is_silent_is_probed_then_suspect_until_it_answers) {
+    rig_link(&rig, 1, true);
+    rig_link(&rig, 2, true);
+    rig_drop_frames(&rig);
+    watch_asked(&rig.node->peers.failure, &rig.node->peers.peers[1].watch);
+    rig_elapse(&rig, 100);
+    ck_assert_uint_eq(rig_waiting(&rig, 1, WIRE_PROBE), 1);
+    ck_assert_uint_eq(rig_waiting(&rig, 2, WIRE_PROBE), 0); /* no relay yet */
+    ck_assert(healthy(1));
+    rig_elapse(&rig, 50);
+    struct wire_msg relayed = rig_take(&rig, 2, WIRE_PROBE);
+    ck_assert_mem_eq(relayed.probe.target.data, rig_id(1).bytes, NODE_ID_BYTES);
+    rig_elapse(&rig, 150);
+    ck_assert(!healthy(1) && reachable(1) && healthy(2));
+    struct wire_msg last = {0};
+    while (rig_waiting(&rig, 1, WIRE_PROBE) > 0)
+        last = rig_take(&rig, 1, WIRE_PROBE);
+    ck_assert_uint_eq(last.probe.asker.len, 0);
+    struct wire_msg answer = probe_answer(&last);
+    rig_say(&rig, 1, &answer);
+    ck_assert(healthy(1));
+}
+END_TEST
+
+START_TEST(a_probe_is_passed_on_and_its_answer_brought_back) {
+    rig_link(&rig, 1, true);
+    rig_link(&rig, 2, true);
+    rig_drop_frames(&rig);
+    struct wire_msg ask = {.kind = WIRE_PROBE, .probe = {.sent_us = 77, .target = id_slice(2)}};
+    rig_say(&rig, 1, &ask);
+    struct wire_msg passed = rig_take(&rig, 2, WIRE_PROBE);
+    ck_assert_uint_eq(passed.probe.sent_us, 77);
+    ck_assert_uint_eq(passed.probe.target.len, 0);
+    ck_assert_mem_eq(passed.probe.asker.data, rig_id(1).bytes, NODE_ID_BYTES);
+    struct wire_msg answer = probe_answer(&passed);
+    rig_say(&rig, 2, &answer);
+    struct wire_msg back = rig_take(&rig, 1, WIRE_PROBE_ANSWER);
+    ck_assert_uint_eq(back.probe.sent_us, 77);
+    ck_assert_uint_eq(back.probe.asker.len, 0);
+    ck_assert_mem_eq(back.probe.target.data, rig_id(2).bytes, NODE_ID_BYTES);
+    rig_elapse(&rig, 50); /* who was doubted elsewhere is probed from here too */
+    ck_assert_uint_eq(rig_waiting(&rig, 2, WIRE_PROBE), 1);
+}
+END_TEST
+
+START_TEST(probes_are_answered_with_what_they_brought) {
+    rig_link(&rig, 1, true);
+    rig_drop_frames(&rig);
+    struct wire_msg ask = {.kind = WIRE_PROBE, .probe = {.sent_us = 5, .asker = id_slice(2)}};
+    rig_say(&rig, 1, &ask);
+    struct wire_msg answer = rig_take(&rig, 1, WIRE_PROBE_ANSWER);
+    ck_assert_uint_eq(answer.probe.sent_us, 5);
+    ck_assert_mem_eq(answer.probe.asker.data, rig_id(2).bytes, NODE_ID_BYTES);
+}
+END_TEST
+
+/* What cannot be understood ends the link; whom nobody knows is passed over. */
+START_TEST(strange_probes) {
+    static const struct wire_msg strange[] = {
+        {.kind = WIRE_PROBE, .probe = {.target = {(const uint8_t *)"short", 5}}},
+        {.kind = WIRE_PROBE_ANSWER, .probe = {.asker = {(const uint8_t *)"short", 5}}},
+        {.kind = WIRE_PROBE,
+         .probe = {.asker = {(const uint8_t *)"12345678901234567890", 20},
+                   .target = {(const uint8_t *)"12345678901234567890", 20}}},
+    };
+    rig_link(&rig, 2, true);
+    for (size_t i = 0; i < sizeof(strange) / sizeof(*strange); i++) {
+        uint64_t link = rig_link(&rig, 1, true);
+        rig_say_on(&rig, link, &strange[i]);
+        ck_assert(rig_closed(&rig, link));
+    }
+    uint64_t link = rig_link(&rig, 1, true);
+    rig_drop_frames(&rig);
+    for (unsigned who = 0; who <= 5; who += 5)
+        for (int answer = 0; answer <= 1; answer++)
+            for (int asker = 0; asker <= 1; asker++) {
+                struct wire_msg msg = {.kind = answer ? WIRE_PROBE_ANSWER : WIRE_PROBE};
+                msg.probe.sent_us = UINT64_MAX;
+                *(asker ? &msg.probe.asker : &msg.probe.target) = id_slice(who);
+                rig_say_on(&rig, link, &msg);
+            }
+    ck_assert(!rig_closed(&rig, link));
+    ck_assert_uint_eq(rig_waiting(&rig, 2, WIRE_PROBE), 0);
+    ck_assert(healthy(1) && healthy(2));
+}
+END_TEST
+
+/* The process stands still for ten seconds: nobody is accused, links get their time anew, and a
+ * read of the own copy alone waits for a word from outside. */
+START_TEST(who_stood_still_believes_nobody_and_accuses_nobody) {
+    rig_link(&rig, 1, true);
+    rig_link(&rig, 2, true);
+    rig_elapse(&rig, 200);
+    rig_drop_frames(&rig);
+    rig.now.mono_us += 10000000;
+    rig_step(&rig, &(struct event){.kind = EV_TIMER});
+    ck_assert(reachable(1) && reachable(2) && !healthy(1) && !healthy(2));
+    ck_assert(!peers_view_is_fresh(&rig.node->peers));
+    ck_assert_uint_eq(rig_stats(&rig).members_up, 3);
+    struct wire_msg probe = rig_take(&rig, 1, WIRE_PROBE);
+    uint64_t read = rig_get(&rig, "k", 1);
+    rig_load_all(&rig);
+    ck_assert(!rig_replied(&rig, read));
+    struct wire_msg old = probe_answer(&probe);
+    old.probe.sent_us -= 1; /* to a probe of before */
+    rig_say(&rig, 1, &old);
+    ck_assert(!healthy(1) && !peers_view_is_fresh(&rig.node->peers));
+    struct wire_msg answer = probe_answer(&probe);
+    rig_say(&rig, 1, &answer);
+    ck_assert(healthy(1) && !healthy(2) && peers_view_is_fresh(&rig.node->peers));
+    uint64_t second = rig_get(&rig, "k", 1);
+    rig_load_all(&rig);
+    rig_expect(&rig, second, RD_OK);
+    rig_elapse(&rig, 600);
+    rig_expect(&rig, read, RD_ENOQUORUM);
+}
+END_TEST
+
+START_TEST(garbage_fills_no_log) {
+    rig_link(&rig, 2, true);
+    for (int i = 0; i < 20; i++) {
+        uint64_t link = rig_link(&rig, 1, true);
+        struct wire_msg garbage = {.kind = WIRE_DIGEST};
+        garbage.digest.lines = (struct resp_slice){(const uint8_t *)"x", 1};
+        rig_say_on(&rig, link, &garbage);
+        ck_assert(rig_closed(&rig, link));
+        ck_assert(rig_logged(&rig, "Dropped the link to the peer at 127.0.0.1: it sent a frame"));
+        ck_assert_uint_eq(rig.node->peers.said_count, 1); /* the others are lines of LOG_DEBUG */
+    }
+    ck_assert_uint_eq(rig_stats(&rig).frames_refused, 20);
 }
 END_TEST
 
@@ -403,6 +556,16 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, handshakes_that_stop_are_dropped);
     tcase_add_test(tcase, states_of_members);
     tcase_add_test(tcase, a_random_peer_is_one_in_reach);
+    suite_add_tcase(suite, tcase);
+
+    tcase = tcase_create("probes");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, who_is_silent_is_probed_then_suspect_until_it_answers);
+    tcase_add_test(tcase, a_probe_is_passed_on_and_its_answer_brought_back);
+    tcase_add_test(tcase, probes_are_answered_with_what_they_brought);
+    tcase_add_test(tcase, strange_probes);
+    tcase_add_test(tcase, who_stood_still_believes_nobody_and_accuses_nobody);
+    tcase_add_test(tcase, garbage_fills_no_log);
     suite_add_tcase(suite, tcase);
     return suite;
 }

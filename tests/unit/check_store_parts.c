@@ -38,8 +38,13 @@ START_TEST(addresses_are_ordered) {
         for (int j = 0; j < COUNT; j++) {
             int order = row_compare(&rising[i], &rising[j]);
             ck_assert_msg((order > 0) - (order < 0) == (i > j) - (i < j), "%d and %d", i, j);
+            ck_assert(row_same(&rising[i], &rising[j]) == (i == j));
+            ck_assert((row_hash(&rising[i]) == row_hash(&rising[j])) == (i == j));
         }
     }
+    /* Leaves rest on it, on disk and between nodes: another number is another format. */
+    const struct store_key base = at(7, "ab", "c");
+    ck_assert_uint_eq(row_hash(&base), UINT64_C(13529224995940883298));
 }
 END_TEST
 
@@ -90,17 +95,16 @@ static enum rd_err add(struct batch *batch, struct store_key where, const char *
     return err;
 }
 
-START_TEST(a_batch_is_sorted_and_joined) {
+START_TEST(a_batch_joins_puts_of_one_row) {
     struct batch batch = {0};
     ck_assert_int_eq(add(&batch, at(2, "b", ""), "1", 10, false, true), RD_OK);
     ck_assert_int_eq(add(&batch, at(2, "a", ""), "2", 20, true, true), RD_OK);
     ck_assert_int_eq(add(&batch, at(2, "b", ""), "3", 11, true, false), RD_OK);
     ck_assert_int_eq(add(&batch, at(1, "z", "s"), NULL, 30, true, true), RD_OK);
     ck_assert_int_eq(add(&batch, at(2, "b", ""), "4", 12, false, true), RD_OK);
-    batch_seal(&batch);
     ck_assert_uint_eq(batch.count, 3);
-    const struct batch_row *z = &batch.rows[0];
-    const struct batch_row *b = &batch.rows[2];
+    const struct batch_row *b = &batch.rows[0];
+    const struct batch_row *z = &batch.rows[2];
     ck_assert_mem_eq(z->at.key, "z", 1);
     ck_assert_mem_eq(z->at.sub, "s", 1);
     ck_assert_ptr_null(z->now.value);
@@ -117,10 +121,42 @@ START_TEST(a_batch_is_sorted_and_joined) {
 }
 END_TEST
 
+/* _i: hashes count wholly, or in two bits. Each row has the digests of its first and last put. */
+START_TEST(a_batch_agrees_with_an_array) {
+    enum { ROWS = 300, PUTS = 2000 };
+    struct batch batch = {.ignored = _i == 0 ? 0 : ~(uint64_t)3};
+    struct prng prng;
+    prng_seed(&prng, (uint64_t)_i);
+    for (int life = 0; life < 3; life++) {
+        uint64_t first[ROWS] = {0};
+        uint64_t last[ROWS] = {0};
+        size_t count = 0;
+        for (unsigned n = 1; n <= PUTS; n++) {
+            uint16_t i = (uint16_t)prng_below(&prng, ROWS);
+            ck_assert_int_eq(add(&batch, at(i, "k", i % 2 == 0 ? "" : "s"), "v", n, true, true),
+                             RD_OK);
+            count += first[i] == 0;
+            first[i] = first[i] == 0 ? n : first[i];
+            last[i] = n + 1;
+        }
+        ck_assert_uint_eq(batch.count, count);
+        for (size_t i = 0; i < count; i++) {
+            const struct batch_row *row = &batch.rows[i];
+            ck_assert_uint_eq(row->hash, row_hash(&row->at));
+            ck_assert_uint_eq(row->old_digest, first[row->at.slot]);
+            ck_assert_uint_eq(row->now.digest, last[row->at.slot]);
+            first[row->at.slot] = 0; /* comes once */
+        }
+        batch_clear(&batch);
+    }
+    batch_free(&batch);
+}
+END_TEST
+
 START_TEST(a_batch_without_memory_is_poisoned) {
     struct blob *value = blob_of("v");
     struct store_put put = {.at = at(1, "k", ""), .value = value};
-    for (unsigned n = 1; n <= 2; n++) {
+    for (unsigned n = 1; n <= 3; n++) {
         struct batch batch = {0};
         oom_fail_at(n);
         enum rd_err err = batch_put(&batch, &put);
@@ -239,7 +275,8 @@ int main(void) {
     TCase *tcase = tcase_create("parts");
     tcase_add_test(tcase, addresses_are_ordered);
     tcase_add_test(tcase, every_part_of_a_row_is_in_its_checksum);
-    tcase_add_test(tcase, a_batch_is_sorted_and_joined);
+    tcase_add_test(tcase, a_batch_joins_puts_of_one_row);
+    tcase_add_loop_test(tcase, a_batch_agrees_with_an_array, 0, 2);
     tcase_add_test(tcase, a_batch_without_memory_is_poisoned);
     tcase_add_test(tcase, a_page_keeps_copies);
     tcase_add_test(tcase, a_page_takes_the_value_on_error_too);

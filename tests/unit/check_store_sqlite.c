@@ -139,8 +139,8 @@ START_TEST(what_is_not_ours_is_refused) {
     } cases[] = {
         {"PRAGMA application_id=5", RD_ECONF, "another program"},
         {"PRAGMA application_id=0; PRAGMA user_version=0", RD_ECONF, "another program"},
-        {"PRAGMA user_version=1", RD_ECONF, "format 1"},
-        {"PRAGMA user_version=3", RD_ECONF, "format 3"},
+        {"PRAGMA user_version=2", RD_ECONF, "format 2"},
+        {"PRAGMA user_version=4", RD_ECONF, "format 4"},
         {"PRAGMA user_version=0", RD_ECONF, "format 0"},
         {"DROP TABLE hints", RD_EIO, "cannot read the store"},
     };

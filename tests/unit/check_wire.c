@@ -22,6 +22,8 @@ static const struct {
     [WIRE_REFUSE] = {"REFUSE", "nb"},
     [WIRE_PING] = {"PING", ""},
     [WIRE_PONG] = {"PONG", ""},
+    [WIRE_PROBE] = {"PROBE", "nbb"},
+    [WIRE_PROBE_ANSWER] = {"PROBE-ANSWER", "nbb"},
     [WIRE_GOSSIP] = {"GOSSIP", "n"},
     [WIRE_DIGEST] = {"DIGEST", "b"},
     [WIRE_ENTRIES] = {"ENTRIES", "bb"},
