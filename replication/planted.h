@@ -18,7 +18,7 @@
     X(NO_SECOND_ROUND, "a plain SET leaves what its first round did not cover")                    \
     X(LWW_BY_WALL_CLOCK, "replicas keep the sibling with the newest wall clock")                   \
     X(LONE_SIBLING_SENT, "a write sends its new sibling without the object's vector")              \
-    X(SUSPECT_NEVER_CLEARED, "a suspect peer that answers its probes stays suspect")                \
+    X(SUSPECT_NEVER_CLEARED, "a suspect peer that answers its probes stays suspect")               \
     X(HINT_BLIND_PUT, "a delivered hint takes the place of what is there")                         \
     X(HINT_DROPPED_AT_CAP, "a fallback without room acknowledges and keeps nothing")               \
     X(FALLBACK_COUNTED_TWICE, "a fallback's acknowledgement counts twice")                         \
