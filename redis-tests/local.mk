@@ -13,6 +13,7 @@ redis_tests_lib_libredistest_la_SOURCES = \
 	redis-tests/lib/load.c redis-tests/lib/load.h \
 	redis-tests/lib/proc.c redis-tests/lib/proc.h \
 	redis-tests/lib/run.c redis-tests/lib/run.h \
+	redis-tests/lib/shop.c redis-tests/lib/shop.h \
 	redis-tests/lib/show.c redis-tests/lib/show.h
 
 REDIS_TEST_LIBS = redis-tests/lib/libredistest.la $(TEST_LIBS) $(UP_TO_RESP) $(HIREDIS_LIBS) -lpthread
@@ -31,6 +32,9 @@ redis_tests_check_differential_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_faults
 redis_tests_check_faults_LDADD = $(REDIS_TEST_LIBS)
+
+check_PROGRAMS += redis-tests/check_outages
+redis_tests_check_outages_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_membership
 redis_tests_check_membership_LDADD = $(REDIS_TEST_LIBS)

@@ -20,6 +20,7 @@ struct core {
     struct node_id self;
     struct instant now;
     struct effects *effects;
+    uint64_t turns; /* ended: what was sent since then has not left this node */
     struct prng prng;
     struct hlc hlc;
     struct actors actors;

@@ -15,15 +15,21 @@ static uint64_t later(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
+static uint64_t sooner(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 /* ---- the node itself ------------------------------------------------------------------------- */
 
 void failure_init(struct failure *failure, uint32_t request_timeout_ms, uint32_t failure_timeout_ms,
                   uint64_t tick_us) {
     uint64_t request_us = (uint64_t)request_timeout_ms * 1000;
-    *failure = (struct failure){.patience_us = later(request_us / 5, tick_us),
-                                .timeout_us = (uint64_t)failure_timeout_ms * 1000,
+    uint64_t timeout_us = (uint64_t)failure_timeout_ms * 1000;
+    uint64_t patience_us = sooner(request_us / 5, timeout_us / 10);
+    *failure = (struct failure){.patience_us = later(patience_us, tick_us),
+                                .timeout_us = timeout_us,
                                 .tick_us = tick_us,
-                                .wake_us = later(request_us, 4 * tick_us)};
+                                .wake_us = later(sooner(request_us, timeout_us / 2), 4 * tick_us)};
 }
 
 enum failure_gap failure_step(struct failure *failure, uint64_t now_us) {
@@ -192,10 +198,9 @@ static void judge(const struct failure *failure, struct watch *watch) {
 struct watch_wish watch_tick(const struct failure *failure, struct watch *watch, bool linked) {
     struct watch_wish wish = {false, false};
     uint64_t now = failure->step_us;
-    bool unproven = watch->proved_us < failure->woke_us;
     judge(failure, watch);
     assert(watch->doubt_us == 0 || watch->state == WATCH_UP);
-    if (watch->state == WATCH_UP && watch->doubt_us == 0 && !unproven)
+    if (watch->state == WATCH_UP && watch->doubt_us == 0 && watch_is_proven(failure, watch))
         return wish;
     uint64_t pause = watch->state == WATCH_UP        ? 0
                      : watch->state == WATCH_SUSPECT ? failure->timeout_us / SUSPECT_PROBES
@@ -212,8 +217,12 @@ struct watch_wish watch_tick(const struct failure *failure, struct watch *watch,
     return wish;
 }
 
+bool watch_is_proven(const struct failure *failure, const struct watch *watch) {
+    return watch->proved_us >= failure->woke_us;
+}
+
 bool watch_is_healthy(const struct failure *failure, const struct watch *watch) {
-    return watch->state == WATCH_UP && watch->proved_us >= failure->woke_us;
+    return watch->state == WATCH_UP && watch_is_proven(failure, watch);
 }
 
 const char *watch_state_text(enum watch_state state) {

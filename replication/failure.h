@@ -119,6 +119,9 @@ struct watch_wish watch_tick(const struct failure *failure, struct watch *watch,
 /* True if nothing speaks against its answering at once. */
 bool watch_is_healthy(const struct failure *failure, const struct watch *watch);
 
+/* False if this node stood still and the peer has not answered a probe sent since. */
+bool watch_is_proven(const struct failure *failure, const struct watch *watch);
+
 /* "up", "suspect", "down"; static storage. */
 const char *watch_state_text(enum watch_state state);
 

@@ -504,6 +504,7 @@ static void dispatch(struct node *node, const struct event *event) {
         on_timer(node);
         break;
     case EV_TURN_END:
+        node->core.turns++;
         on_turn_end(node);
         break;
     case EV_CLIENT:

@@ -157,6 +157,12 @@ void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *
         node->core.stats.late_answers++; /* it came before, and is or was answered */
         return;
     }
+    if (!peers_is_proven(&node->peers, member)) {
+        coordinator_turn_away(&node->co, &from, RD_EREFUSED,
+                              "the replica stood still and does not know how old the write is; "
+                              "nothing was written");
+        return;
+    }
     if (node->birth.state != BIRTH_BORN) {
         coordinator_turn_away(&node->co, &from, RD_ECLUSTERDOWN,
                               "the replica does not know yet that the cluster is born");

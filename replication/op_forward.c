@@ -62,6 +62,8 @@ static bool try_next(struct coordinator *co, struct request *request) {
                 !peers_say(co->peers, homes[i], &msg))
                 continue;
             op->member = homes[i];
+            op->link = peers_link_to(co->peers, homes[i]);
+            op->turn = co->core->turns;
             op->tried[op->tried_count++] = homes[i];
             co->core->stats.requests_forwarded++;
             return true;
@@ -111,10 +113,17 @@ void op_forward_answer(struct coordinator *co, struct request *request, uint16_t
 }
 
 void op_forward_lost(struct coordinator *co, struct request *request, uint16_t member) {
-    if (member == request->forward.member)
+    const struct op_forward *op = &request->forward;
+    if (member != op->member)
+        return;
+    if (op->turn == co->core->turns && peers_link(co->peers, op->link) != NULL)
+        return; /* another link broke, and no answer can have been on it */
+    if (!peers_never_left(co->peers, op->link, op->turn))
         coordinator_fail(co, request, RD_EUNKNOWN,
                          "the replica that took the write was lost before it answered: it may "
                          "have been written");
+    else if (!try_next(co, request))
+        fail(co, request);
 }
 
 void op_forward_expired(struct coordinator *co, struct request *request) {

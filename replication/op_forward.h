@@ -1,7 +1,8 @@
 /* A write whose key has no home here goes to one that coordinates it: the first home that is prompt. If there is none the node coordinates it
  * itself, as a fallback (Dynamo 4.6); where that is switched off, the first home in reach does.
  *
- * It is forwarded again only if it was provably not handled; once it may have been, the client is told that the
+ * It is forwarded again only if it was provably not handled: turned away, or its link broke before the frame left this node. Once it
+ * may have been, the client is told that the
  * outcome is unknown (TRAPS double_coordination).
  */
 #ifndef RD_REPLICATION_OP_FORWARD_H
@@ -17,6 +18,8 @@ struct op_forward {
     uint16_t tried[PREFLIST_MAX_N]; /* members that turned it away */
     uint8_t tried_count;
     uint16_t member; /* who has it now */
+    uint64_t link;   /* over which it was sent */
+    uint64_t turn;   /* in which */
 };
 
 /* Starts, with request->order filled. May end the request at once. */

@@ -20,7 +20,7 @@
 
 enum rd_err peers_init(struct peers *peers, struct core *core, struct members *members,
                        const struct node_address *seeds, size_t seed_count) {
-    *peers = (struct peers){.core = core, .members = members};
+    *peers = (struct peers){.core = core, .members = members, .closed_turn = UINT64_MAX};
     failure_init(&peers->failure, core->conf.request_timeout_ms, core->conf.failure_timeout_ms,
                  PEERS_TICK_US);
     peers->seeds = calloc(seed_count + 1, sizeof(*peers->seeds));
@@ -96,6 +96,22 @@ void peers_served(struct peers *peers, uint16_t member) {
 
 bool peers_view_is_fresh(const struct peers *peers) {
     return failure_is_fresh(&peers->failure);
+}
+
+bool peers_is_proven(const struct peers *peers, uint16_t member) {
+    return member < peers->peer_count &&
+           watch_is_proven(&peers->failure, &peers->peers[member].watch);
+}
+
+uint64_t peers_link_to(const struct peers *peers, uint16_t member) {
+    const struct link *link = best_link(peers, member);
+    return link != NULL ? link->id : 0;
+}
+
+bool peers_never_left(const struct peers *peers, uint64_t link, uint64_t turn) {
+    const struct link *found;
+    HASH_FIND(hh, peers->links, &link, sizeof(link), found);
+    return found == NULL && turn == peers->core->turns && peers->closed_turn != turn;
 }
 
 void peers_answered(struct peers *peers, uint16_t member, uint64_t us) {
@@ -222,6 +238,7 @@ static void forget(struct peers *peers, struct link *link) {
 
 static void close_link(struct peers *peers, struct link *link) {
     effects_push(peers->core->effects, EFF_CLOSE)->close.link = link->id;
+    peers->closed_turn = peers->core->turns;
     forget(peers, link);
 }
 

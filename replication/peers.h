@@ -77,6 +77,7 @@ struct peers {
     uint32_t seed_count;
     uint64_t next_dial;
     uint64_t started_us;
+    uint64_t closed_turn;      /* the last in which this node itself closed a link */
     bool outcast;              /* a born cluster has said that it was born without this node */
     uint64_t said[PEERS_SAID]; /* hashes of refusals logged: once each, not at each redial */
     size_t said_count;
@@ -141,6 +142,15 @@ void peers_step(struct peers *peers);
 
 /* False for a while after this node stood still: what it holds may be older than it can know. */
 bool peers_view_is_fresh(const struct peers *peers);
+
+/* False if this node stood still and `member` has not answered a probe since: what it says may be of before. */
+bool peers_is_proven(const struct peers *peers, uint16_t member);
+
+/* The link over which a frame for `member` goes now; 0: none. */
+uint64_t peers_link_to(const struct peers *peers, uint16_t member);
+
+/* True if what was given to `link` in turn `turn` has provably not left this node: the link broke before that turn was over. */
+bool peers_never_left(const struct peers *peers, uint64_t link, uint64_t turn);
 
 /* Notes that `member` answered a request in time. */
 void peers_served(struct peers *peers, uint16_t member);

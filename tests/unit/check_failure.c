@@ -194,8 +194,13 @@ START_TEST(times_follow_the_configuration) {
     failure_step(&failure, 1000000);
     ck_assert_int_eq(failure_step(&failure, 1000000 + 4 * TICK_US - 1), GAP_LATE);
     ck_assert_int_eq(failure_step(&failure, 1000000 + 8 * TICK_US), GAP_WOKE);
-    failure_init(&failure, 5000, 100, TICK_US);
-    ck_assert_uint_eq(failure_patience_us(&failure), 1000 * MS);
+    failure_init(&failure, 2000, 5000, TICK_US); /* a tenth of failure-timeout at the most */
+    ck_assert_uint_eq(failure_patience_us(&failure), 400 * MS);
+    failure_init(&failure, 10000, 5000, TICK_US);
+    ck_assert_uint_eq(failure_patience_us(&failure), 500 * MS);
+    failure_step(&failure, 1000000);
+    ck_assert_int_eq(failure_step(&failure, 3500000 - 1), GAP_LATE);
+    ck_assert_int_eq(failure_step(&failure, 6000000), GAP_WOKE);
 }
 END_TEST
 

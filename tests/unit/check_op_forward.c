@@ -130,6 +130,7 @@ START_TEST(who_may_have_acted_is_followed_by_nobody) {
     struct wire_msg msg;
     uint64_t tag = forward("v");
     unsigned peer = holder(&msg);
+    rig_turn_end(&rig);
     rig_cut(&rig, peer);
     expect_error(tag, RD_EUNKNOWN,
                  "the replica that took the write was lost before it answered: "
@@ -151,6 +152,50 @@ START_TEST(who_may_have_acted_is_followed_by_nobody) {
     tag = rig_set(&rig, key, "v");
     expect_error(tag, RD_ENOQUORUM,
                  "none of the key's replicas can take it now; nothing was written");
+}
+END_TEST
+
+/* The link breaks in the turn in which the frame was given to it. */
+START_TEST(what_never_left_is_forwarded_again) {
+    struct wire_msg msg;
+    uint64_t tag = forward("v");
+    unsigned first = holder(&msg);
+    rig_cut(&rig, first == 1 ? 2 : 1); /* another one's */
+    ck_assert(!rig_replied(&rig, tag));
+    rig_cut(&rig, first);
+    ck_assert(!rig_replied(&rig, tag));
+    unsigned second = holder(&msg);
+    ck_assert_uint_ne(second, first);
+    answer_forward(second, &msg, RD_OK, true, "");
+    rig_expect(&rig, tag, RD_OK);
+    for (unsigned i = 1; i <= 4; i++)
+        if (rig.peers[i] != 0)
+            rig_cut(&rig, i);
+}
+END_TEST
+
+/* A node that stood still does not coordinate what a peer may have asked before. */
+START_TEST(writes_of_before_a_pause_are_turned_away) {
+    struct wire_msg msg = {.kind = WIRE_FORWARD};
+    msg.forward.id = 99;
+    msg.forward.w = 1;
+    msg.forward.key = rig_slice("k");
+    msg.forward.value = rig_slice("v");
+    rig.now.mono_us += 10000000;
+    rig_say(&rig, 1, &msg);
+    struct wire_msg probe = rig_take(&rig, 1, WIRE_PROBE);
+    struct wire_msg answer = rig_take(&rig, 1, WIRE_FORWARD_ANSWER);
+    ck_assert(answer.forward_answer.err == RD_EREFUSED && !answer.forward_answer.handled);
+    probe.kind = WIRE_PROBE_ANSWER;
+    rig_say(&rig, 1, &probe);
+    msg.forward.id = 100;
+    rig_say(&rig, 1, &msg);
+    rig_load_all(&rig);
+    rig_take(&rig, 1, WIRE_WRITE);
+    rig_commit(&rig, RD_OK);
+    answer = rig_take(&rig, 1, WIRE_FORWARD_ANSWER);
+    ck_assert(answer.forward_answer.err == RD_OK && answer.forward_answer.handled);
+    rig_drop_frames(&rig);
 }
 END_TEST
 
@@ -238,6 +283,8 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, errors_are_passed_on_with_their_sentence);
     tcase_add_test(tcase, who_turned_it_away_is_followed_by_the_next);
     tcase_add_test(tcase, who_may_have_acted_is_followed_by_nobody);
+    tcase_add_test(tcase, what_never_left_is_forwarded_again);
+    tcase_add_test(tcase, writes_of_before_a_pause_are_turned_away);
     tcase_add_test(tcase, a_home_coordinates_for_its_peers);
     tcase_add_test(tcase, who_is_no_home_turns_it_away);
     tcase_add_test(tcase, a_forwarded_context_is_checked_by_the_home);

@@ -1,0 +1,106 @@
+/* Five nodes, and one that is killed or stands still under load: a client that retries once on another node notices nothing but a pause,
+ * and when the node is back everything is where it belongs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "redis-tests/lib/client.h"
+#include "redis-tests/lib/cluster.h"
+#include "redis-tests/lib/run.h"
+#include "redis-tests/lib/shop.h"
+
+#define NODES 5
+#define SOME 300 /* requests between two events */
+
+/* request-timeout is longer than by default, for machines that are busy with other tests. */
+static struct cluster *start(struct shop *shop) {
+    struct cluster *c = cluster_start(NODES, "request-timeout 2000\nfailure-timeout 5000\n");
+    struct shop_address nodes[NODES];
+    for (size_t i = 0; i < NODES; i++) {
+        snprintf(nodes[i].host, sizeof nodes[i].host, "127.0.0.1");
+        nodes[i].port = c->nodes[i].port;
+    }
+    shop_open(shop, nodes, NODES);
+    shop_wait(shop, SOME);
+    shop_mark(shop);
+    return c;
+}
+
+static void end(struct cluster *c, struct shop *shop) {
+    shop_stop(shop);
+    ck_assert_int_eq(shop->failed, 0);
+    for (size_t i = 0; i < NODES; i++) {
+        WAIT_FOR(node_info(&c->nodes[i], "hints_pending") == 0);
+    }
+    for (size_t i = 0; i < NODES; i++) {
+        WAIT_FOR(shop_agrees(shop, i, true));
+    }
+    shop_verify(shop);
+    shop_free(shop);
+    cluster_free(&c);
+}
+
+/* How the node with that port is called by another one. */
+static bool is_called(const struct node *by, const struct node *node, const char *state) {
+    struct client client;
+    char pattern[200];
+    client_open(&client, by->port);
+    const char *text = ask(&client, "DYNCLUSTER NODES");
+    snprintf(pattern, sizeof pattern, "\"cluster-port\", :%d,", node->bus_port);
+    const char *at = strstr(text, pattern);
+    const char *word = at != NULL ? strstr(at, "\"state\", \"") : NULL;
+    bool is = word != NULL && strncmp(word + strlen("\"state\", \""), state, strlen(state)) == 0;
+    client_close(&client);
+    return is;
+}
+
+static void wait_called(const struct cluster *c, const struct node *node, const char *state) {
+    for (size_t i = 0; i < NODES; i++) {
+        if (&c->nodes[i] != node) {
+            WAIT_FOR(is_called(&c->nodes[i], node, state));
+        }
+    }
+}
+
+START_TEST(a_node_is_killed) {
+    struct shop shop;
+    struct cluster *c = start(&shop);
+    for (size_t victim = 0; victim < 3; victim++) {
+        node_kill(&c->nodes[victim]);
+        cluster_wait(c);
+        shop_wait(&shop, SOME);
+        node_start(&c->nodes[victim]);
+        cluster_wait(c);
+        shop_wait(&shop, SOME);
+    }
+    shop_print(&shop, "kill -9 of three, by turns");
+    end(c, &shop);
+}
+END_TEST
+
+START_TEST(a_node_stands_still) {
+    struct shop shop;
+    struct cluster *c = start(&shop);
+    node_pause(&c->nodes[1]);
+    uint64_t until_ms = proc_now_ms() + 10000;
+    cluster_wait(c);
+    shop_wait(&shop, SOME);
+    wait_called(c, &c->nodes[1], "down");
+    while (proc_now_ms() < until_ms) {
+        proc_sleep_ms(50);
+    }
+    node_resume(&c->nodes[1]);
+    cluster_wait(c);
+    wait_called(c, &c->nodes[1], "up");
+    shop_wait(&shop, SOME);
+    shop_print(&shop, "SIGSTOP for 10 s");
+    end(c, &shop);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("outages");
+    TCase *own = run_group(suite, NULL, NULL);
+    tcase_add_test(own, a_node_is_killed);
+    tcase_add_test(own, a_node_stands_still);
+    return run_tests(suite);
+}
