@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "sim/experiment.h"
 #include "sim/jobs.h"
 #include "sim/scenario.h"
 
 static const char usage[] =
     "usage: redynamo-sim fuzz --seeds A:B [--jobs J] [--beyond] [--twice] [--trace]\n"
     "       redynamo-sim scenario NAME|all|list\n"
+    "       redynamo-sim experiment NAME|all|list [--seed S] [--seeds K] [--out DIR]\n"
     "       redynamo-sim --help | --version\n";
 
 static int wrong(const char *what, const char *which) {
@@ -210,12 +212,71 @@ static int scenario_command(const char *name) {
     return failed == 0 ? 0 : 1;
 }
 
+/* ---- experiments ----------------------------------------------------------------------------- */
+
+static int run_experiments(const char *name, struct experiment_run *run) {
+    size_t count;
+    const struct experiment *list = experiment_list(&count);
+    const struct experiment *only = experiment_find(name);
+    uint32_t seeds = run->seeds;
+    int status = 0;
+    if (only == NULL && strcmp(name, "all") != 0) {
+        return wrong("unknown experiment", name);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (only == NULL || only == &list[i]) {
+            run->seeds = seeds > 0 ? seeds : list[i].seeds;
+            status = experiment_run(run, &list[i]) != RD_OK ? 1 : status;
+        }
+    }
+    return status;
+}
+
+static int experiment_command(int argc, char **argv) {
+    struct experiment_run run = {
+        .seed = 1, .percent = 100, .out = "experiments", .tables = stdout, .progress = stderr};
+    uint64_t seeds = 0;
+    if (argc == 1 && strcmp(argv[0], "list") == 0) {
+        size_t count;
+        const struct experiment *list = experiment_list(&count);
+        for (size_t i = 0; i < count; i++) {
+            printf("%-14s  %s\n", list[i].name, list[i].what);
+        }
+        return 0;
+    }
+    if (argc < 1) {
+        return wrong("experiment wants a name", NULL);
+    }
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+            i++;
+            if (text_u64(argv[i], strlen(argv[i]), &run.seed) != RD_OK) {
+                return wrong("--seed wants a number", argv[i]);
+            }
+        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
+            i++;
+            if (text_u64(argv[i], strlen(argv[i]), &seeds) != RD_OK || seeds < 1 || seeds > 10000) {
+                return wrong("--seeds wants 1..10000", argv[i]);
+            }
+        } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc) {
+            run.out = argv[++i];
+        } else {
+            return wrong("unknown or incomplete option", argv[i]);
+        }
+    }
+    run.seeds = (uint32_t)seeds;
+    return run_experiments(argv[0], &run);
+}
+
 int main(int argc, char **argv) {
     if (argc >= 2 && strcmp(argv[1], "fuzz") == 0) {
         return fuzz_command(argc - 2, argv + 2);
     }
     if (argc == 3 && strcmp(argv[1], "scenario") == 0) {
         return scenario_command(argv[2]);
+    }
+    if (argc >= 2 && strcmp(argv[1], "experiment") == 0) {
+        return experiment_command(argc - 2, argv + 2);
     }
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         fputs(usage, stdout);

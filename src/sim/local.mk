@@ -11,17 +11,24 @@ src_sim_libsim_la_SOURCES = \
 	src/sim/clock.c src/sim/clock.h \
 	src/sim/cluster.c src/sim/cluster.h src/sim/cluster_faults.c src/sim/cluster_internal.h \
 	src/sim/disk.c src/sim/disk.h \
+	src/sim/experiment.c src/sim/experiment.h src/sim/experiment_availability.c \
+	src/sim/experiment_drops.c src/sim/experiment_failures.c src/sim/experiment_latency.c \
+	src/sim/experiment_quorum.c src/sim/experiment_repair.c \
 	src/sim/faults.c src/sim/faults.h src/sim/faults_disk.c src/sim/faults_internal.h \
 	src/sim/fuzz.c src/sim/fuzz.h \
 	src/sim/history.c src/sim/history.h src/sim/history_text.c \
 	src/sim/jobs.c src/sim/jobs.h \
 	src/sim/judge.c src/sim/judge.h \
+	src/sim/lab.c src/sim/lab.h \
+	src/sim/load.c src/sim/load.h \
 	src/sim/losses.c src/sim/losses.h \
 	src/sim/machine.c src/sim/machine.h src/sim/machine_life.c \
 	src/sim/mem.c src/sim/mem.h \
 	src/sim/network.c src/sim/network.h \
 	src/sim/plan.c src/sim/plan.h \
+	src/sim/plot.c src/sim/plot.h \
 	src/sim/queue.c src/sim/queue.h \
+	src/sim/results.c src/sim/results.h \
 	src/sim/scenario.c src/sim/scenario.h src/sim/scenario_amnesia.c src/sim/scenario_birth.c \
 	src/sim/scenario_failure.c \
 	src/sim/scenario_siblings.c src/sim/scenario_time.c \
@@ -29,17 +36,19 @@ src_sim_libsim_la_SOURCES = \
 	src/sim/trace.c src/sim/trace.h \
 	src/sim/workload.c src/sim/workload.h \
 	src/sim/world.c src/sim/world.h src/sim/world_conf.h
+src_sim_libsim_la_LIBADD = -lm
 
 bin_PROGRAMS += src/redynamo-sim
 src_redynamo_sim_SOURCES = src/redynamo-sim.c
 src_redynamo_sim_LDADD = $(UP_TO_SIM)
 
 check_PROGRAMS += tests/unit/check_sim_queue tests/unit/check_sim_clock \
-	tests/unit/check_sim_network tests/unit/check_sim_disk
+	tests/unit/check_sim_network tests/unit/check_sim_disk tests/unit/check_experiment
 tests_unit_check_sim_queue_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_clock_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_network_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_disk_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
+tests_unit_check_experiment_LDADD = $(TEST_LIBS) $(UP_TO_SIM) -lm
 
 # The stories: tests of replication/ as a whole. Their golden traces are rewritten by make check UPDATE_TRACES=1.
 check_PROGRAMS += tests/cluster/check_requests tests/cluster/check_scenarios tests/cluster/check_fuzz
@@ -54,6 +63,7 @@ if PLANTED
 # The simulator over replication/ with planted bugs (replication/planted.h): tests that its checkers find them.
 check_LTLIBRARIES += src/sim/libsimplanted.la
 src_sim_libsimplanted_la_SOURCES = $(src_sim_libsim_la_SOURCES)
+src_sim_libsimplanted_la_LIBADD = -lm
 src_sim_libsimplanted_la_CPPFLAGS = $(AM_CPPFLAGS) -DRD_PLANTED_BUGS
 check_PROGRAMS += tests/cluster/check_planted
 tests_cluster_check_planted_CPPFLAGS = $(AM_CPPFLAGS) -DRD_PLANTED_BUGS
