@@ -24,7 +24,7 @@ enum rd_err coordinator_init(struct coordinator *co, struct core *core) {
     }
     /* Peers may still answer what this process asked in its last life: names begin somewhere
      * else. */
-    uint32_t first = (uint32_t)prng_u64(&core->prng);
+    uint32_t first = (uint32_t)prng_u64(&core->prng) & INT32_MAX;
     for (uint32_t i = 0; i < count; i++) {
         co->free_slots[i] = count - 1 - i;
         co->generations[i] = first;
@@ -114,6 +114,7 @@ enum rd_err coordinator_open(struct coordinator *co, enum request_kind kind,
 }
 
 uint64_t request_id(const struct request *request) {
+    assert(request->generation <= INT32_MAX); /* the highest bit is an exchange's */
     return (uint64_t)request->generation << 32 | (request->slot + 1);
 }
 
@@ -151,7 +152,7 @@ static void close_request(struct coordinator *co, struct request *request) {
         DL_DELETE2(co->hedges, request, hedge_prev, hedge_next);
     DL_DELETE(co->deadlines, request);
     co->slots[request->slot] = NULL;
-    co->generations[request->slot]++;
+    co->generations[request->slot] = (request->generation + 1) & INT32_MAX;
     co->free_slots[co->free_count++] = request->slot;
     co->in_flight--;
     co->lingering -= request->replied;

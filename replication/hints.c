@@ -12,13 +12,12 @@
 #define SPACE_HINTS 1
 #define PAGE_ROWS 128
 #define PAGE_BYTES (512u << 10)
-#define LEAST_BUDGET 65536
 #define PAUSE_US 200000  /* between two passes */
 #define RETRY_US 1000000 /* after an error */
 
 void hints_init(struct hints *hints, struct core *core, struct members *members,
-                struct peers *peers) {
-    *hints = (struct hints){.core = core, .members = members, .peers = peers};
+                struct peers *peers, struct budget *budget) {
+    *hints = (struct hints){.core = core, .members = members, .peers = peers, .budget = budget};
     hint_ledger_init(&hints->ledger, core);
     replica_init_hints(&hints->copies, core, &hints->ledger);
 }
@@ -45,24 +44,9 @@ static uint64_t now_us(const struct hints *hints) {
 
 /* ---- the window ---------------------------------------------------------------------------------- */
 
-/* Lets the budget grow with time, to what half a tick's worth and a little more can use. */
-static void refill(struct hints *hints) {
-    uint64_t rate = hints->core->conf.handoff_rate;
-    uint64_t since = now_us(hints) - hints->budget_us;
-    uint64_t most = rate / 8 > LEAST_BUDGET ? rate / 8 : LEAST_BUDGET;
-    hints->budget_us = now_us(hints);
-    if (rate == 0 || since > 1000000) {
-        hints->budget = (int64_t)(most < INT64_MAX ? most : INT64_MAX);
-        return;
-    }
-    hints->budget += (int64_t)(rate / 1000 * since / 1000);
-    if (hints->budget > (int64_t)most)
-        hints->budget = (int64_t)most;
-}
-
 static bool may_send(const struct hints *hints) {
     return hints->on_the_way < HINTS_WINDOW && hints->bytes_on_the_way < HINTS_WINDOW_BYTES &&
-           (hints->budget > 0 || hints->core->conf.handoff_rate == 0);
+           budget_open(hints->budget, now_us(hints));
 }
 
 static struct delivery *free_place(struct hints *hints) {
@@ -92,7 +76,7 @@ static void send(struct hints *hints, uint16_t member, struct resp_slice key,
     msg.write.key = key;
     msg.write.object = bytes;
     if (peers_say(hints->peers, member, &msg))
-        hints->budget -= (int64_t)place->bytes;
+        budget_spend(hints->budget, place->bytes);
     else
         forget(hints, place);
 }
@@ -211,7 +195,6 @@ void hints_scanned(struct hints *hints, uint64_t number, enum rd_err err,
         return;
     }
     size_t i = 0;
-    refill(hints);
     while (i < count && take_row(hints, &rows[i]))
         i++;
     hints->at_end = end && i == count;
@@ -232,7 +215,6 @@ void hints_answered(struct hints *hints, uint64_t id, uint16_t member, enum rd_e
     else
         hints->next_pass_us = now_us(hints) + RETRY_US;
     forget(hints, delivery);
-    refill(hints);
     pump(hints);
 }
 
@@ -251,7 +233,6 @@ void hints_tick(struct hints *hints) {
         hints->passing = true;
         hints->at_end = false;
     }
-    refill(hints);
     pump(hints);
 }
 

@@ -15,6 +15,7 @@
 #ifndef RD_REPLICATION_HINTS_H
 #define RD_REPLICATION_HINTS_H
 
+#include "replication/budget.h"
 #include "replication/peers.h"
 #include "replication/replica.h"
 
@@ -47,13 +48,12 @@ struct hints {
     uint32_t on_the_way;
     uint64_t bytes_on_the_way;
     uint64_t next_id;
-    int64_t budget; /* bytes that may be sent now; may be overdrawn by one object */
-    uint64_t budget_us;
+    struct budget *budget; /* borrowed; may be overdrawn by one object */
 };
 
 /* Starts with nothing known. Borrows the rest for its life. */
 void hints_init(struct hints *hints, struct core *core, struct members *members,
-                struct peers *peers);
+                struct peers *peers, struct budget *budget);
 
 /* Frees all. */
 void hints_free(struct hints *hints);

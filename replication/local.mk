@@ -9,6 +9,8 @@ replication_libreplication_la_SOURCES = \
 	replication/certificate.c \
 	replication/certificate.h \
 	replication/client_op.h \
+	replication/budget.c \
+	replication/budget.h \
 	replication/bytes.h \
 	replication/context.c \
 	replication/context.h \
@@ -19,6 +21,12 @@ replication_libreplication_la_SOURCES = \
 	replication/effects.h \
 	replication/failure.c \
 	replication/failure.h \
+	replication/exchange.c \
+	replication/exchange.h \
+	replication/exchange_keys.c \
+	replication/exchange_private.h \
+	replication/exchange_rows.c \
+	replication/exchange_tree.c \
 	replication/forwarded.c \
 	replication/forwarded.h \
 	replication/handshake.c \
@@ -36,6 +44,8 @@ replication_libreplication_la_SOURCES = \
 	replication/latency.h \
 	replication/member.c \
 	replication/member.h \
+	replication/merkle.c \
+	replication/merkle.h \
 	replication/node.c \
 	replication/node.h \
 	replication/node_client.c \
@@ -88,6 +98,8 @@ replication_libreplication_la_SOURCES = \
 	replication/scan_page.c \
 	replication/scan_page.h \
 	replication/store_port.h \
+	replication/scrub.c \
+	replication/scrub.h \
 	replication/slot.c \
 	replication/slot.h \
 	replication/varint.c \
@@ -113,6 +125,10 @@ check_PROGRAMS += tests/unit/check_version
 tests_unit_check_version_SOURCES = tests/unit/check_version.c tests/unit/must.h
 tests_unit_check_version_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_version_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_merkle
+tests_unit_check_merkle_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_merkle_LDFLAGS = $(OOM_LDFLAGS)
 
 check_PROGRAMS += tests/unit/check_hlc
 tests_unit_check_hlc_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

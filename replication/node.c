@@ -130,6 +130,20 @@ static enum rd_err check_conf(const struct node_conf *conf, char reason[256]) {
     return wrong == NULL ? RD_OK : RD_ECONF;
 }
 
+static void init_background(struct node *node) {
+    budget_init(&node->budget, node->core.conf.handoff_rate, 0);
+    scrub_init(&node->scrub, &node->core);
+    node->scrub.placement = &node->placement;
+    node->scrub.budget = &node->budget;
+    exchange_init(&node->exchange, &node->core);
+    node->exchange.members = &node->members;
+    node->exchange.peers = &node->peers;
+    node->exchange.placement = &node->placement;
+    node->exchange.replica = &node->replica;
+    node->exchange.budget = &node->budget;
+    node->exchange.scrub = &node->scrub;
+}
+
 static enum rd_err init_parts(struct node *node, const struct node_conf *conf, char reason[256]) {
     struct core *core = &node->core;
     enum rd_err err = init_identity(node, conf->meta_identity, reason);
@@ -146,13 +160,14 @@ static enum rd_err init_parts(struct node *node, const struct node_conf *conf, c
     replica_init(&node->replica, core);
     scan_jobs_init(&node->scan_jobs, core);
     node->co.scan_jobs = &node->scan_jobs;
-    hints_init(&node->hints, core, &node->members, &node->peers);
+    hints_init(&node->hints, core, &node->members, &node->peers, &node->budget);
     node->co.members = &node->members;
     node->co.peers = &node->peers;
     node->co.replica = &node->replica;
     node->co.hints = &node->hints.copies;
     node->co.placement = &node->placement;
     node->co.birth = &node->birth;
+    init_background(node);
     err = birth_init(&node->birth, core, &node->members, &node->peers, conf->meta_birth, reason);
     if (err == RD_ECORRUPT)
         snprintf(reason, 256, "the stored birth certificate is damaged or is another node's");
@@ -194,6 +209,8 @@ void node_free(struct node **node) {
     scan_jobs_free(&at->scan_jobs);
     hints_free(&at->hints);
     coordinator_free(&at->co);
+    exchange_free(&at->exchange);
+    scrub_free(&at->scrub);
     birth_free(&at->birth);
     placement_free(&at->placement);
     peers_free(&at->peers);
@@ -318,6 +335,7 @@ static bool tell_lost(struct node *node) {
     DL_FOREACH_SAFE(node->co.deadlines, request, next) request_lost(node, request, member);
     birth_lost(&node->birth, member);
     hints_lost(&node->hints, member);
+    exchange_lost(&node->exchange, member);
     return true;
 }
 
@@ -345,6 +363,20 @@ static void settle(struct node *node) {
 
 /* ---- events --------------------------------------------------------------------------------------- */
 
+/* What nobody waits for: a bit at a time. */
+static void tick_background(struct node *node) {
+    for (uint16_t i = 1; i < node->members.count; i++) {
+        struct hint_target *target =
+            hint_ledger_find(&node->hints.ledger, &node->members.items[i].id);
+        if (target != NULL && target->behind) {
+            target->behind = false;
+            exchange_mark(&node->exchange, i);
+        }
+    }
+    exchange_tick(&node->exchange);
+    scrub_tick(&node->scrub);
+}
+
 static void on_timer(struct node *node) {
     uint64_t now = node->core.now.mono_us;
     while (node->co.deadlines != NULL && node->co.deadlines->deadline_us <= now)
@@ -359,9 +391,13 @@ static void on_timer(struct node *node) {
             op_read_hedge(&node->co, request);
     }
     if (node->next_tick_us <= now && node->identity.durable) {
+        budget_set_rate(&node->budget, node->core.conf.handoff_rate);
+        budget_lag(&node->budget, node->next_tick_us == 0 ? 0 : now - node->next_tick_us);
         node->next_tick_us = now + PEERS_TICK_US;
         peers_tick(&node->peers);
         hints_tick(&node->hints);
+        if (node->birth.state == BIRTH_BORN)
+            tick_background(node);
         if (node->parked > 0)
             birth_want(&node->birth);
     }
@@ -386,10 +422,18 @@ static void on_scanned(struct node *node, const struct event *event) {
                       event->store_scanned.err, event->store_scanned.rows,
                       event->store_scanned.count, event->store_scanned.end);
         break;
-    case SCAN_NOBODY:
     case SCAN_EXCHANGE:
-    case SCAN_REAP:
+        exchange_scanned(&node->exchange, event->store_scanned.token, event->store_scanned.err,
+                         event->store_scanned.rows, event->store_scanned.count,
+                         event->store_scanned.end);
+        break;
     case SCAN_SCRUB:
+        scrub_scanned(&node->scrub, event->store_scanned.token, event->store_scanned.err,
+                      event->store_scanned.rows, event->store_scanned.count,
+                      event->store_scanned.end);
+        break;
+    case SCAN_NOBODY:
+    case SCAN_REAP:
         node->core.stats.late_answers++;
         break;
     }
@@ -436,7 +480,8 @@ static void on_turn_end(struct node *node) {
                   replica_flush(&node->hints.copies, batch.token);
     if (node->identity.dirty)
         batch.identity = flush_identity(node);
-    if (rows == 0 && !batch.identity && !batch.birth && !must_probe(node))
+    batch.leaves = scrub_flush(&node->scrub) > 0;
+    if (rows == 0 && !batch.identity && !batch.birth && !batch.leaves && !must_probe(node))
         return;
     node->next_batch = batch.token;
     node->batches[node->batch_count++] = batch;
@@ -468,6 +513,8 @@ static void on_stored(struct node *node, uint64_t token, enum rd_err err) {
     }
     if (batch.birth)
         birth_stored(&node->birth, batch.birth_row, err == RD_OK);
+    if (batch.leaves)
+        scrub_stored(&node->scrub);
     note_store(node, err);
     replica_stored(&node->replica, token, err);
     replica_stored(&node->hints.copies, token, err);
@@ -564,5 +611,5 @@ uint64_t node_deadline_us(const struct node *node) {
 bool node_has_dirty_rows(const struct node *node) {
     return node->batch_count < MAX_OPEN_BATCHES &&
            (node->identity.dirty || birth_dirty(&node->birth) || replica_dirty(&node->replica) ||
-            replica_dirty(&node->hints.copies));
+            replica_dirty(&node->hints.copies) || scrub_dirty(&node->scrub));
 }

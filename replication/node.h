@@ -162,6 +162,16 @@ enum rd_err node_seal(const struct node *node, const void *key, size_t key_len,
 /* Says what the node may look up in the store, before the first step (copied). Without it the node counts nothing and compares no trees. */
 void node_set_store_view(struct node *node, const struct store_view *view);
 
+/* Begins exchanges with all that share `partition` (UINT32_MAX: any) and can be reached, and returns how many. They take a few seconds;
+ * the next timer begins them. Not to be called within a step. */
+unsigned node_repair(struct node *node, uint32_t partition);
+
+/* True if no exchange or recount is under way or wanted right now. */
+bool node_background_idle(const struct node *node);
+
+/* Switches anti-entropy on or off, and changes its interval. */
+void node_set_anti_entropy(struct node *node, bool on, uint32_t interval_ms);
+
 /* Asserts the node's invariants; for tests and the simulator. */
 void node_check(const struct node *node);
 

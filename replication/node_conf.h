@@ -46,7 +46,9 @@ struct node_conf {
     bool hinted_handoff;     /* what homes miss is kept for them */
     uint64_t max_hint_bytes; /* of all hints together */
     uint64_t handoff_rate;   /* bytes per second of background transfer; 0: as fast as it goes */
-    bool trace;              /* emit TRACE_DEBUG lines */
+    bool anti_entropy;
+    uint32_t anti_entropy_interval_ms; /* of a pair of replicas, on average */
+    bool trace;                        /* emit TRACE_DEBUG lines */
 #ifdef RD_PLANTED_BUGS
     enum planted_bug planted_bug;
 #endif

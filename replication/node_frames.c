@@ -28,6 +28,7 @@ static void say_entries(struct node *node, uint16_t member, const struct buf *en
 
 void node_greet(struct node *node, uint16_t member) {
     struct buf entries = {0}, none = {0};
+    exchange_met(&node->exchange, member);
     birth_tell(&node->birth, member);
     if (members_encode_all(&node->members, &entries) == RD_OK)
         say_entries(node, member, &entries, &none);
@@ -118,6 +119,10 @@ static void answer_read(struct node *node, const struct asker *asker, enum rd_er
     if (err == RD_OK)
         msg.read_answer.object = buf_slice(&bytes);
     peers_say(&node->peers, asker->member, &msg);
+    if ((asker->id & EXCHANGE_ID) != 0) {
+        budget_spend(&node->budget, buf_len(&bytes));
+        node->core.stats.antientropy_bytes += buf_len(&bytes);
+    }
     buf_free(&bytes);
 }
 
@@ -171,6 +176,7 @@ static enum rd_err on_write(struct node *node, uint16_t member, const struct wir
         return RD_EPROTO;
     if (msg->write.id == 0)
         asker.kind = ASKER_NONE;
+    asker.repair = (msg->write.id & EXCHANGE_ID) != 0;
     if (err == RD_OK) {
         err = blob_new(msg->write.key.data, msg->write.key.len, &key);
         if (err == RD_OK) {
@@ -189,6 +195,10 @@ static enum rd_err on_write(struct node *node, uint16_t member, const struct wir
 }
 
 static void route_read_answer(struct node *node, uint64_t id, const struct read_answer *answer) {
+    if ((id & EXCHANGE_ID) != 0) {
+        exchange_read_answer(&node->exchange, id, answer);
+        return;
+    }
     struct request *request = coordinator_find(&node->co, id);
     if (request == NULL)
         return;
@@ -202,6 +212,10 @@ static void route_read_answer(struct node *node, uint64_t id, const struct read_
 }
 
 static void route_write_answer(struct node *node, uint64_t id, const struct write_answer *answer) {
+    if ((id & EXCHANGE_ID) != 0) {
+        exchange_write_answer(&node->exchange, id, answer->member, answer->err);
+        return;
+    }
     if ((id & HINTS_ID) != 0) {
         hints_answered(&node->hints, id, answer->member, answer->err);
         return;
@@ -340,6 +354,13 @@ static enum rd_err dispatch(struct node *node, uint16_t member, const struct wir
         return node_on_scan(node, member, msg);
     case WIRE_SCAN_ANSWER:
         return node_on_scan_answer(node, member, msg);
+    case WIRE_ROOTS:
+    case WIRE_NODES:
+    case WIRE_NODES_ANSWER:
+    case WIRE_ROWS:
+    case WIRE_ROWS_ANSWER:
+    case WIRE_RECOUNT:
+        return exchange_message(&node->exchange, member, msg);
     default:
         return RD_EPROTO;
     }
@@ -358,6 +379,10 @@ void node_on_replica_answer(struct node *node, const struct replica_answer *answ
     const struct asker *asker = &answer->asker;
     bool usable = answer->err == RD_OK;
     const struct object *held = usable ? replica_held(answer->entry) : NULL;
+    if (asker->kind == ASKER_EXCHANGE) {
+        exchange_own_answer(&node->exchange, answer);
+        return;
+    }
     if (asker->kind == ASKER_PEER) {
         if (answer->step == REPLICA_READ)
             answer_read(node, asker, answer->err, held);

@@ -5,6 +5,7 @@
 #include "replication/birth.h"
 #include "replication/coordinator.h"
 #include "replication/core.h"
+#include "replication/exchange.h"
 #include "replication/forwarded.h"
 #include "replication/hints.h"
 #include "replication/member.h"
@@ -28,6 +29,7 @@ struct open_batch { /* a commit under way */
     bool identity;
     bool birth;
     uint64_t birth_row;
+    bool leaves; /* corrections of leaves */
 };
 
 #define MAX_OPEN_BATCHES 16
@@ -45,6 +47,9 @@ struct node {
     struct coordinator co;
     struct scan_jobs scan_jobs;
     struct forwarded forwarded;
+    struct budget budget; /* of all that nobody waits for */
+    struct exchange exchange;
+    struct scrub scrub;
     struct identity identity;
     uint32_t parked; /* writes that wait for the birth */
     uint64_t next_batch;

@@ -18,6 +18,8 @@ struct node_stats {
     uint64_t hints_pending; /* objects owed, once for each node that they are owed to */
     uint64_t hint_bytes;    /* of all their rows */
     bool hints_counted;     /* these are known: all rows have been counted since the start */
+    uint64_t antientropy_exchanges, antientropy_keys_repaired, antientropy_bytes;
+    uint64_t antientropy_messages, leaves_mended;
     uint64_t requests_in_flight, keys_in_flight;
     uint64_t partitions_owned; /* partitions this node is a home of */
     uint32_t members, members_up;

@@ -74,6 +74,7 @@ uint16_t node_slot(const struct node *node, const void *key, size_t len) {
 
 void node_stats(const struct node *node, struct node_stats *out) {
     *out = node->core.stats;
+    out->leaves_mended = node->scrub.mended;
     out->requests_in_flight = node->co.in_flight;
     out->keys_in_flight = node->replica.entry_count + node->hints.copies.entry_count;
     out->hints_pending = 0;
@@ -122,6 +123,21 @@ void node_set_store_view(struct node *node, const struct store_view *view) {
     node->core.view = *view;
 }
 
+unsigned node_repair(struct node *node, uint32_t partition) {
+    assert(partition == UINT32_MAX || partition < node->core.conf.partitions);
+    return node->birth.state == BIRTH_BORN ? exchange_repair(&node->exchange, partition) : 0;
+}
+
+bool node_background_idle(const struct node *node) {
+    return exchange_idle(&node->exchange) && node->scrub.wanted_count == 0 &&
+           !scrub_dirty(&node->scrub) && !node->scrub.mending;
+}
+
+void node_set_anti_entropy(struct node *node, bool on, uint32_t interval_ms) {
+    node->core.conf.anti_entropy = on;
+    node->core.conf.anti_entropy_interval_ms = interval_ms;
+}
+
 void node_check(const struct node *node) {
     assert(node->magic == NODE_MAGIC && !node->stepping);
     assert(node_id_compare(&node->members.items[MEMBER_SELF].id, &node->core.self) == 0);
@@ -129,6 +145,7 @@ void node_check(const struct node *node) {
     replica_check(&node->replica);
     hints_check(&node->hints);
     coordinator_check(&node->co);
+    exchange_check(&node->exchange);
     uint32_t parked = 0;
     for (const struct request *at = node->co.deadlines; at != NULL; at = at->next)
         parked += at->kind == REQUEST_PARKED;

@@ -251,6 +251,7 @@ static enum rd_err merge_sent(struct replica *replica, struct replica_entry *ent
     hlc_seen(&core->hlc, object_newest_stamp(&waiter->sent));
     bool lost = entry->load_err == RD_ECORRUPT && !object_is_empty(&entry->held);
     if (object_digest(&entry->held) != before || lost || owed) {
+        core->stats.antientropy_keys_repaired += waiter->asker.repair;
         entry->load_err = RD_OK;
         replica_mark_dirty(replica, entry);
     }

@@ -28,7 +28,8 @@
 enum asker_kind {
     ASKER_NONE,    /* nobody: a repair */
     ASKER_REQUEST, /* a request of this node: `id` is its id */
-    ASKER_PEER     /* `member` asked by frame; `id` and `round` are its own words */
+    ASKER_PEER,    /* `member` asked by frame; `id` and `round` are its own words */
+    ASKER_EXCHANGE /* an exchange of this node: `id` names the key */
 };
 
 struct asker {
@@ -37,6 +38,7 @@ struct asker {
     uint64_t id;
     uint64_t round;
     uint64_t digest; /* ASKER_PEER that reads: of what it holds already; 0: unknown */
+    bool repair;     /* a merge by anti-entropy: counted if it changes the copy */
 };
 
 enum replica_step {

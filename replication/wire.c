@@ -81,6 +81,18 @@ static const struct form forms[WIRE_KINDS] = {
                           {NUM(scan_answer.id), NUM(scan_answer.round), NUM(scan_answer.err),
                            NUM(scan_answer.slot), NUM(scan_answer.behind_key),
                            BYTES(scan_answer.key), BYTES(scan_answer.page)}},
+    [WIRE_ROOTS] = {"TREE-ROOTS", {NUM(nodes.id), BYTES(nodes.nodes)}},
+    [WIRE_NODES] = {"TREE-NODES", {NUM(nodes.id), BYTES(nodes.nodes)}},
+    [WIRE_NODES_ANSWER] = {"TREE-NODES-ANSWER",
+                           {NUM(nodes_answer.id), NUM(nodes_answer.err),
+                            BYTES(nodes_answer.nodes)}},
+    [WIRE_ROWS] = {"TREE-ROWS",
+                   {NUM(rows.id), NUM(rows.slot), NUM(rows.leaves), NUM(rows.resumed),
+                    BYTES(rows.after)}},
+    [WIRE_ROWS_ANSWER] = {"TREE-ROWS-ANSWER",
+                          {NUM(rows_answer.id), NUM(rows_answer.err), NUM(rows_answer.end),
+                           BYTES(rows_answer.last), BYTES(rows_answer.rows)}},
+    [WIRE_RECOUNT] = {"TREE-RECOUNT", {NUM(recount.slot)}},
 };
 
 static size_t field_count(const struct form *form) {

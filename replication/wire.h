@@ -48,6 +48,13 @@ enum wire_kind {
     WIRE_COUNT_ANSWER,
     WIRE_SCAN,
     WIRE_SCAN_ANSWER,
+    /* anti-entropy (Dynamo 4.7) */
+    WIRE_ROOTS,
+    WIRE_NODES,
+    WIRE_NODES_ANSWER,
+    WIRE_ROWS,
+    WIRE_ROWS_ANSWER,
+    WIRE_RECOUNT,
     WIRE_KINDS
 };
 
@@ -183,6 +190,31 @@ struct wire_msg {
             struct resp_slice key;  /* may be empty */
             struct resp_slice page; /* see scan_page.h */
         } scan_answer;
+        struct {
+            uint64_t id; /* of the exchange */
+            struct resp_slice
+                nodes; /* packed nodes of trees with the sender's hashes; ROOTS: roots */
+        } nodes;       /* ROOTS, NODES */
+        struct {
+            uint64_t id, err;
+            struct resp_slice nodes; /* of those that differ: the children, or the leaf itself, with
+                                      * the answerer's hashes */
+        } nodes_answer;
+        struct {
+            uint64_t id, slot;
+            uint64_t leaves;         /* a bit for each leaf of the slot that is wanted */
+            uint64_t resumed;        /* 1: only rows behind `after` */
+            struct resp_slice after; /* a key */
+        } rows;
+        struct {
+            uint64_t id, err;
+            uint64_t end;           /* 1: no more rows follow */
+            struct resp_slice last; /* the key behind which the next page begins */
+            struct resp_slice rows; /* packed (key, digest) */
+        } rows_answer;
+        struct {
+            uint64_t slot; /* whose leaves the receiver should count anew */
+        } recount;
     };
 };
 

@@ -70,6 +70,24 @@ static void write_partition(struct resp_writer *w, const struct node *node, uint
     }
 }
 
+enum call_progress cmd_dyncluster_repair(struct call *call) {
+    struct node *node = driver_node(call_server(call)->driver);
+    int64_t partition = 0, partitions = node_partitions(node);
+    bool all = call->argc == 2 || (call->argc == 3 && call_arg_is(call, 2, "all"));
+    if (!all && (call->argc != 4 || !call_arg_is(call, 2, "partition"))) {
+        return call_error(call, "ERR syntax error");
+    }
+    if (!all && !call_arg_i64(call, 3, &partition)) {
+        return CALL_DONE;
+    }
+    if (partition < 0 || partition >= partitions) {
+        return call_errorf(call, "ERR there are %lld partitions, 0 to %lld", (long long)partitions,
+                           (long long)partitions - 1);
+    }
+    resp_write_int(call_reply(call), node_repair(node, all ? UINT32_MAX : (uint32_t)partition));
+    return CALL_DONE;
+}
+
 enum call_progress cmd_dyncluster_ring(struct call *call) {
     const struct node *node = driver_node(call_server(call)->driver);
     int64_t first = 0, end = node_partitions(node);

@@ -136,6 +136,11 @@ static const struct command dyncluster_subcommands[] = {
      .since = "0.1.0", .complexity = "O(N) where N is the number of members",
      .summary = "Describes every member of the cluster as this node sees it.",
      .tips = "nondeterministic_output"},
+    {"dyncluster|repair", cmd_dyncluster_repair, -2, .flags = ADMIN | ANYTIME, .group = "dynamo",
+     .since = "0.1.0", .complexity = "O(N) where N is the number of partitions",
+     .summary = "Has this node compare its replicas with all others that it can reach, now; "
+                "replies how many exchanges that makes.",
+     .syntax = "[PARTITION partition | ALL]"},
     {"dyncluster|ring", cmd_dyncluster_ring, -2, .flags = ANYTIME, .group = "dynamo",
      .since = "0.1.0", .complexity = "O(N) where N is the number of partitions",
      .summary = "Shows the slots and the preference list of every partition, or of one.",

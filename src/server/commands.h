@@ -39,6 +39,7 @@ command_fn cmd_dbsize;
 command_fn cmd_del;
 command_fn cmd_dyncluster_help;
 command_fn cmd_dyncluster_nodes;
+command_fn cmd_dyncluster_repair;
 command_fn cmd_dyncluster_ring;
 command_fn cmd_dyndel;
 command_fn cmd_dynget;

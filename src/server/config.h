@@ -90,6 +90,8 @@ struct config {
     uint64_t max_object_bytes;
     int64_t request_timeout_ms, gossip_interval_ms, failure_timeout_ms;
     bool read_repair;
+    bool anti_entropy;
+    int64_t anti_entropy_interval_ms;
 
     /* The store. */
     int appendfsync; /* enum config_appendfsync */

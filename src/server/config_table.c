@@ -130,6 +130,12 @@ static const struct config_directive directives[] = {
      NULL, NULL, "Milliseconds of silence after which a peer counts as down."},
     {"read-repair", CONFIG_BOOL, CONFIG_AT_START, AT(read_repair), "yes", 0, 0, NULL, NULL,
      "Whether a read sends the newest object to replicas that answered with less."},
+    {"anti-entropy", CONFIG_BOOL, CONFIG_MUTABLE, AT(anti_entropy), "yes", 0, 0, NULL, NULL,
+     "Whether replicas compare their Merkle trees in the background and mend what\ndiffers."},
+    {"anti-entropy-interval", CONFIG_INT, CONFIG_MUTABLE, AT(anti_entropy_interval_ms), "60000",
+     100, DAY_MS, NULL, NULL,
+     "Milliseconds between two comparisons of a pair of replicas, on average: more\noften after a "
+     "failure or where something was found, less where nothing is."},
 
     {"appendfsync", CONFIG_CHOICE, CONFIG_MUTABLE, AT(appendfsync), "everysec", 0, 0, fsyncs,
      "Store",
@@ -178,8 +184,6 @@ static const struct config_stranger strangers[] = {
     /* Redynamo's own, of later versions. */
     {"sloppy-quorum", STRANGER_REFUSED, NULL, NULL, NOT_YET},
     {"hinted-handoff", STRANGER_REFUSED, NULL, NULL, NOT_YET},
-    {"anti-entropy", STRANGER_REFUSED, NULL, NULL, NOT_YET},
-    {"anti-entropy-interval", STRANGER_REFUSED, NULL, NULL, NOT_YET},
     {"max-hints", STRANGER_REFUSED, NULL, NULL, NOT_YET},
     {"handoff-rate", STRANGER_REFUSED, NULL, NULL, NOT_YET},
     {"tombstone-grace", STRANGER_REFUSED, NULL, NULL, NOT_YET},

@@ -259,18 +259,20 @@ static enum rd_err info_dynamo(struct server *server, struct buf *out) {
     text_hex(self.bytes, sizeof(self.bytes), id);
     uint32_t n = 0, r = 0, w = 0;
     node_quorum(node, &n, &r, &w);
-    enum rd_err err =
-        buf_printf(out,
-                   "node_id:%s\r\ncluster_name:%s\r\ncluster_id:%s\r\ncluster_open:%d\r\ncluster_"
-                   "born:%d\r\nmembers:%u\r\nmembers_up:%u\r\n"
-                   "replication_factor:%u\r\nread_quorum:%u\r\nwrite_quorum:%u\r\npartitions:%"
-                   "u\r\npartitions_owned:%llu\r\n"
-                   "hints_pending:%llu\r\nhints_delivered:0\r\nread_repairs:%llu\r\nantientropy_"
-                   "exchanges:0\r\n"
-                   "antientropy_keys_repaired:0\r\nantientropy_bytes:0\r\ntransfers_pending:0\r\n",
-                   id, server->config->cluster_name, s.cluster_id, s.open, s.born, s.members,
-                   s.members_up, n, r, w, node_partitions(node), ULL(s.partitions_owned),
-                   ULL(hints_pending(node)), ULL(s.read_repairs));
+    enum rd_err err = buf_printf(
+        out,
+        "node_id:%s\r\ncluster_name:%s\r\ncluster_id:%s\r\ncluster_open:%d\r\ncluster_"
+        "born:%d\r\nmembers:%u\r\nmembers_up:%u\r\n"
+        "replication_factor:%u\r\nread_quorum:%u\r\nwrite_quorum:%u\r\npartitions:%"
+        "u\r\npartitions_owned:%llu\r\n"
+        "hints_pending:%llu\r\nhints_delivered:0\r\nread_repairs:%llu\r\nantientropy_"
+        "exchanges:%llu\r\n"
+        "antientropy_keys_repaired:%llu\r\nantientropy_bytes:%llu\r\nleaves_mended:%llu"
+        "\r\ntransfers_pending:0\r\n",
+        id, server->config->cluster_name, s.cluster_id, s.open, s.born, s.members, s.members_up, n,
+        r, w, node_partitions(node), ULL(s.partitions_owned), ULL(hints_pending(node)),
+        ULL(s.read_repairs), ULL(s.antientropy_exchanges), ULL(s.antientropy_keys_repaired),
+        ULL(s.antientropy_bytes), ULL(s.leaves_mended));
     if (err != RD_OK) {
         return err;
     }

@@ -82,6 +82,10 @@ static bool on_config_change(void *arg, const char *const *names, size_t count,
         !change_quorum(server, reason)) {
         return false;
     }
+    if (is_named(names, count, "anti-entropy") || is_named(names, count, "anti-entropy-interval")) {
+        node_set_anti_entropy(driver_node(server->driver), server->config->anti_entropy,
+                              (uint32_t)server->config->anti_entropy_interval_ms);
+    }
     if (is_named(names, count, "loglevel")) {
         log_set_level(server->log, (enum log_level)server->config->loglevel);
     }

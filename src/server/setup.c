@@ -76,6 +76,8 @@ void setup_node_conf(const struct config *config, struct node_conf *out) {
     out->max_object_bytes = config->max_object_bytes;
     out->max_requests = MAX_REQUESTS;
     out->read_repair = config->read_repair;
+    out->anti_entropy = config->anti_entropy;
+    out->anti_entropy_interval_ms = (uint32_t)config->anti_entropy_interval_ms;
     out->trace = config->loglevel == LOG_DEBUG;
 }
 

@@ -119,6 +119,13 @@ void cluster_erase(struct cluster *c, unsigned node, const char *key);
 /* The node's wall clock is ahead of true time by so much from now on. */
 void cluster_skew_ms(struct cluster *c, unsigned node, int64_t ms);
 
+/* Anti-entropy between all replicas, now, until it has nothing more to do. Expects that within two minutes. Returns the number of
+ * copies that it changed. */
+uint64_t cluster_repair(struct cluster *c);
+
+/* The row of `key` on the disk of `node` is damaged from now on. */
+void cluster_damage(struct cluster *c, unsigned node, const char *key);
+
 /* Time passes. */
 void cluster_elapse_ms(struct cluster *c, uint64_t ms);
 

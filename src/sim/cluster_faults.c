@@ -99,6 +99,46 @@ void cluster_erase(struct cluster *c, unsigned node, const char *key) {
     cluster_expect_true(c, had, "there is a row to erase");
 }
 
+void cluster_damage(struct cluster *c, unsigned node, const char *key) {
+    struct node *running = world_node(c->world, node - 1);
+    assert(running != NULL);
+    note(c, "the row of %s on n%u is damaged", key, node);
+    struct store_key at = {.space = STORE_OBJECTS,
+                           .slot = node_slot(running, key, strlen(key)),
+                           .key = key,
+                           .key_len = strlen(key)};
+    bool had = store_mem_corrupt_row(world_disk(c->world, node - 1)->store, &at);
+    cluster_expect_true(c, had, "there is a row to damage");
+}
+
+static bool all_idle(struct cluster *c) {
+    for (uint32_t i = 0; i < world_nodes(c->world); i++) {
+        const struct node *node = world_node(c->world, i);
+        if (node != NULL && !node_background_idle(node)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t cluster_repair(struct cluster *c) {
+    struct node_stats before, after;
+    uint64_t until_us = world_now_us(c->world) + 120000000;
+    world_stats(c->world, &before);
+    for (uint32_t i = 0; i < world_nodes(c->world); i++) {
+        struct node *node = world_node(c->world, i);
+        if (node != NULL) {
+            node_repair(node, UINT32_MAX);
+        }
+    }
+    do {
+        cluster_expect_true(c, world_now_us(c->world) < until_us, "anti-entropy comes to an end");
+        world_elapse(c->world, 100000);
+    } while (!all_idle(c));
+    world_stats(c->world, &after);
+    return after.antientropy_keys_repaired - before.antientropy_keys_repaired;
+}
+
 void cluster_skew_ms(struct cluster *c, unsigned node, int64_t ms) {
     note(c, "the clock of n%u is %lld ms ahead", node, (long long)ms);
     clock_set_ahead(world_clock(c->world, node - 1), world_now_us(c->world), ms * 1000);
@@ -228,9 +268,9 @@ void cluster_key_at(struct cluster *c, const unsigned *nodes, size_t count, char
 
 /* True for lines that are about the story, not about how a cluster stays alive. */
 static bool tells(const char *line) {
-    static const char *const upkeep[] = {"HELLO",  "CHALLENGE", "PROOF", "WELCOME",
-                                         "PING",   "PONG",      "PROBE", "GOSSIP",
-                                         "DIGEST", "ENTRIES",   "BIRTH", "BORN"};
+    static const char *const upkeep[] = {"HELLO", "CHALLENGE", "PROOF",  "WELCOME", "PING",
+                                         "PONG",  "PROBE",     "GOSSIP", "DIGEST",  "ENTRIES",
+                                         "BIRTH", "BORN",      "TREE"};
     const char *arrow = strstr(line, " -> ");
     const char *space = strchr(line, ' ');
     if (space != NULL && (space[1] == '.' || space[1] == '#')) {

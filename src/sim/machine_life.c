@@ -89,6 +89,11 @@ void machine_add_stats(struct node_stats *sum, const struct node *node) {
     sum->links_refused += one.links_refused;
     sum->store_errors += one.store_errors;
     sum->corrupt_rows += one.corrupt_rows;
+    sum->antientropy_exchanges += one.antientropy_exchanges;
+    sum->antientropy_keys_repaired += one.antientropy_keys_repaired;
+    sum->antientropy_bytes += one.antientropy_bytes;
+    sum->antientropy_messages += one.antientropy_messages;
+    sum->leaves_mended += one.leaves_mended;
 }
 
 void machine_skip_answered(struct world *world) {

@@ -57,6 +57,12 @@ void scenario_lossy_network(struct cluster *c);
 void scenario_slow_replica(struct cluster *c);
 void scenario_overload_latch(struct cluster *c);
 void scenario_disk_full_or_readonly(struct cluster *c);
+/* scenario_repair.c: replicas that agree in the end, without being read. */
+void scenario_repair_in_the_background(struct cluster *c);
+void scenario_damaged_rows(struct cluster *c);
+void scenario_drifted_tree(struct cluster *c);
+void scenario_tree_moves_under_exchange(struct cluster *c);
+void scenario_cost_of_exchange(struct cluster *c);
 
 /* scenario_birth.c: how clusters form, and who does not belong. */
 void scenario_bootstrap_race(struct cluster *c);

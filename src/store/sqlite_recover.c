@@ -28,7 +28,7 @@ static enum rd_err apply(struct replay *replay, struct record_reader reader) {
             return err;
         }
         memtable_put(replay->mem, &row.put);
-        if (at->space == STORE_OBJECTS) {
+        if (!store_leaf_mend(replay->store, at) && at->space == STORE_OBJECTS) {
             store_counts_change(replay->store, at, row.put.hash, row.was_live, row.put.live,
                                 row.old_digest, row.put.digest);
         }

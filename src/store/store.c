@@ -206,9 +206,26 @@ void store_counts_change(struct store *store, const struct store_key *at, uint64
     }
 }
 
+bool store_leaf_mend(struct store *store, const struct store_key *at) {
+    const uint8_t *key = at->key;
+    if (at->space != STORE_LEAVES || at->key_len != STORE_LEAF_MEND_BYTES ||
+        key[0] >= STORE_LEAVES_PER_SLOT) {
+        return false;
+    }
+    uint64_t change = 0;
+    for (unsigned i = 1; i < STORE_LEAF_MEND_BYTES; i++) {
+        change = change << 8 | key[i];
+    }
+    store->leaves[(size_t)at->slot * STORE_LEAVES_PER_SLOT + key[0]] ^= change;
+    return true;
+}
+
 static void counts_update(struct store *store) {
     for (size_t i = 0; i < store->batch.count; i++) {
         const struct batch_row *row = &store->batch.rows[i];
+        if (store_leaf_mend(store, &row->at)) {
+            continue;
+        }
         if (row->at.space == STORE_OBJECTS) {
             store_counts_change(store, &row->at, row->hash, row->was_live, row->now.live,
                                 row->old_digest, row->now.digest);

@@ -81,6 +81,10 @@ uint64_t store_live_count(const struct store *store, uint16_t first_slot, uint16
  * changed by each commit in O(1) from the digests that the puts name, 0 if there are none. After any crash it is what a recount of
  * the rows gives, provided the puts told the truth. */
 
+/* A leaf that no longer is the recount of its rows (they were lost or damaged behind the store's back) is set right by a put
+ * without a value at STORE_LEAVES, its slot, and a key of STORE_LEAF_MEND_BYTES: the number of the leaf, and what is to be combined
+ * with it, big-endian. Nothing is stored under such a key; twice the same correction in one batch counts once. */
+
 /* Which leaf of its slot an object row belongs to, 0..STORE_LEAVES_PER_SLOT - 1. */
 unsigned store_leaf_of(const struct store_key *at);
 

@@ -83,6 +83,9 @@ void store_counts_reset(struct store *store);
 /* Adds to the live keys of one slot: for engines that count their rows. */
 void store_live_add(struct store *store, uint16_t slot, uint32_t count);
 
+/* If `at` is the address of a leaf's correction (see store.h), carries it out and returns true. */
+bool store_leaf_mend(struct store *store, const struct store_key *at);
+
 /* An object row changed: what a commit does to counts and leaves. `hash`: row_hash of `at`. The live keys of a slot never
  * fall below 0. */
 void store_counts_change(struct store *store, const struct store_key *at, uint64_t hash,

@@ -13,7 +13,7 @@ enum store_space {
     STORE_OBJECTS = 0, /* (slot, key, sub) -> object */
     STORE_HINTS = 1,   /* (slot, key, sub) -> merged object and targets owed */
     STORE_META = 2,    /* key -> node id, birth certificate, members ... ; slot 0, no sub */
-    STORE_LEAVES = 3,  /* slot = partition, key = leaf number, 4 bytes big-endian -> leaf */
+    STORE_LEAVES = 3,  /* nothing: only corrections of leaves are put there, see store.h */
     STORE_SPACES
 };
 
@@ -22,6 +22,9 @@ enum store_space {
 
 /* How many leaves of Merkle trees each slot has. */
 #define STORE_LEAVES_PER_SLOT 16
+
+/* The key of a leaf's correction: see store.h. */
+#define STORE_LEAF_MEND_BYTES 9
 
 /* Room for a sentence that says why something failed. */
 #define STORE_REASON_BYTES 256

@@ -42,6 +42,12 @@ static const struct {
     [WIRE_COUNT_ANSWER] = {"COUNT-ANSWER", "nn"},
     [WIRE_SCAN] = {"SCAN", "nnnnbnnn"},
     [WIRE_SCAN_ANSWER] = {"SCAN-ANSWER", "nnnnnbb"},
+    [WIRE_ROOTS] = {"TREE-ROOTS", "nb"},
+    [WIRE_NODES] = {"TREE-NODES", "nb"},
+    [WIRE_NODES_ANSWER] = {"TREE-NODES-ANSWER", "nnb"},
+    [WIRE_ROWS] = {"TREE-ROWS", "nnnnb"},
+    [WIRE_ROWS_ANSWER] = {"TREE-ROWS-ANSWER", "nnnbb"},
+    [WIRE_RECOUNT] = {"TREE-RECOUNT", "n"},
 };
 
 static const char *const numbers[] = {"0", "1", "10", "4294967296", "18446744073709551615"};
