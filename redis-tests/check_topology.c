@@ -1,4 +1,4 @@
-/* What cluster-aware clients ask, and the clients themselves: redis-cli -c, redis-benchmark --cluster, redis-py. */
+/* What cluster-aware clients ask, and the clients themselves: redis-cli -c, redis-benchmark --cluster. Libraries: check_libraries.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -348,29 +348,6 @@ START_TEST(redis_benchmark) {
 }
 END_TEST
 
-/* Runs a script of redis-tests/ with the ports of all nodes. */
-static void run_script(const char *interpreter, const char *script) {
-    struct buf out = {0};
-    int status = proc_run(&out, "%s '%s' %d %d %d %d %d", interpreter, proc_source(script),
-                          cluster->nodes[0].port, cluster->nodes[1].port, cluster->nodes[2].port,
-                          cluster->nodes[3].port, cluster->nodes[4].port);
-    ck_assert_msg(status == 0, "%s: %d: %s", script, status, show_text(&out));
-    buf_free(&out);
-}
-
-START_TEST(redis_py) {
-    run_script("/usr/bin/python3", "redis-tests/client_redis.py");
-}
-END_TEST
-
-/* Only where they are installed, which takes npm: NODE_PATH=.../node_modules make check. */
-START_TEST(ioredis_and_node_redis) {
-    if (proc_run(NULL, "node -e \"require('ioredis'); require('redis')\"") == 0) {
-        run_script("node", "redis-tests/client_node.js");
-    }
-}
-END_TEST
-
 int main(void) {
     Suite *suite = suite_create("topology");
     TCase *shared = run_group(suite, start, stop);
@@ -383,7 +360,5 @@ int main(void) {
     tcase_add_test(shared, md5_partitioner);
     tcase_add_test(shared, redis_cli_in_cluster_mode);
     tcase_add_test(shared, redis_benchmark);
-    tcase_add_test(shared, redis_py);
-    tcase_add_test(shared, ioredis_and_node_redis);
     return run_tests(suite);
 }

@@ -312,6 +312,21 @@ def compare(ports):
     return differences
 
 
+def undocumented(port):
+    """Commands of the redis-server that doc/commands.md neither describes nor lists as absent."""
+    with open(os.path.join(os.environ.get("TOP_SRCDIR", "."), "doc/commands.md"), encoding="utf-8") as file:
+        text = file.read()
+    with connect(port) as sock:
+        reply = run_line(sock, "COMMAND LIST").decode().split("\r\n")
+    names = [name.upper().replace("|", " ") for name in reply[2::2]]
+    missing = [name for name in names if f"`{name}`" not in text and f"**`{name} " not in text]
+    containers = {name.split(" ")[0] for name in names if " " in name}
+    missing = [name for name in missing if name not in containers or f"`{name} " not in text]
+    for name in missing:
+        print(f"doc/commands.md says nothing about {name}")
+    return missing
+
+
 def main():
     redynamo = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.environ.get("TOP_BUILDDIR", "."), "src/redynamo-server")
     redis = sys.argv[2] if len(sys.argv) > 2 else shutil.which("redis-server")
@@ -326,7 +341,7 @@ def main():
                subprocess.Popen([redynamo, "--port", str(ports[1]), "--cluster-port", str(free_port()), "--partitioner", "md5",
                                  "--dir", os.path.join(directory, "node")], **quiet)]
     try:
-        return 1 if compare(ports) else 0
+        return 1 if compare(ports) or undocumented(ports[0]) else 0
     finally:
         for server in servers:
             server.send_signal(signal.SIGKILL)

@@ -44,7 +44,13 @@ redis_tests_check_peers_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_topology
 redis_tests_check_topology_LDADD = $(REDIS_TEST_LIBS)
-EXTRA_DIST += redis-tests/client_redis.py redis-tests/client_node.js
+
+check_PROGRAMS += redis-tests/check_libraries
+redis_tests_check_libraries_LDADD = $(REDIS_TEST_LIBS)
+EXTRA_DIST += redis-tests/clients/redis_py.py redis-tests/clients/node.js redis-tests/clients/package.json
+
+check_PROGRAMS += redis-tests/check_scan
+redis_tests_check_scan_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_startup
 redis_tests_check_startup_LDADD = $(REDIS_TEST_LIBS)

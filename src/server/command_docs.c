@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/command_notes.h"
 #include "server/command_syntax.h"
 #include "server/command_table.h"
 
@@ -221,12 +222,66 @@ void command_write_help(const struct command *container, struct resp_writer *w) 
 
 /* ---- doc/commands.md -------------------------------------------------------------------------------- */
 
+/* What a command does otherwise than in Redis; NULL: nothing worth a word. */
+static const char *note_on(const struct command *row) {
+    size_t count;
+    const struct command_note *notes = command_notes(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(notes[i].name, row->name) == 0) {
+            return notes[i].differs;
+        }
+    }
+    return NULL;
+}
+
 static enum rd_err describe(const struct command *row, struct buf *out) {
     char name[64];
     upper_name(row->name, name);
     enum rd_err err = buf_printf(out, "- **`%s", name);
     err = err != RD_OK ? err : append_usage(row, out);
-    return err != RD_OK ? err : buf_printf(out, "`** %s *%s*\n", row->summary, row->complexity);
+    err = err != RD_OK ? err : buf_printf(out, "`** %s *%s*\n", row->summary, row->complexity);
+    const char *note = note_on(row);
+    return err != RD_OK || note == NULL ? err : buf_printf(out, "  Differs: %s\n", note);
+}
+
+/* Lists the names of one absence that are not in the table; *shown: whether there are any. */
+static enum rd_err describe_absence(const struct command_table *table,
+                                    const struct command_absence *absence, struct buf *out,
+                                    bool *shown) {
+    enum rd_err err = RD_OK;
+    *shown = false;
+    for (const char *at = absence->names; *at != '\0' && err == RD_OK; at += strspn(at, " ")) {
+        size_t len = strcspn(at, " ");
+        char name[64];
+        snprintf(name, sizeof(name), "%.*s", (int)len, at);
+        at += len;
+        if (command_find_full(table, name, len) != NULL) {
+            continue;
+        }
+        if (!*shown) {
+            err = buf_printf(out, "- **%s.** %s\n ", absence->title, absence->why);
+        }
+        upper_name(name, name);
+        err = err != RD_OK ? err : buf_printf(out, " `%s`", name);
+        *shown = true;
+    }
+    return err;
+}
+
+static enum rd_err describe_absences(const struct command_table *table, struct buf *out) {
+    size_t count;
+    const struct command_absence *absences = command_absences(&count);
+    enum rd_err err =
+        buf_printf(out, "\n## Redis 7.2's commands that are not here\n\n"
+                        "They answer as unknown commands do: `-ERR unknown command ...`.\n\n");
+    for (size_t i = 0; i < count && err == RD_OK; i++) {
+        bool shown;
+        err = describe_absence(table, &absences[i], out, &shown);
+        if (err == RD_OK && shown) {
+            err = buf_printf(out, "\n");
+        }
+    }
+    return err;
 }
 
 static enum rd_err describe_group(const struct command_table *table, const char *group,
@@ -272,10 +327,14 @@ enum rd_err command_markdown(const struct command_table *table, struct buf *out)
     enum rd_err err = buf_printf(out, "# Commands\n\nMade from the command table, "
                                       "src/server/command_rows.c. After a change there, run\n"
                                       "`UPDATE_DOCS=1 make check "
-                                      "TESTS=tests/unit/check_command_table`. \n");
+                                      "TESTS=tests/unit/check_command_table`.\n\n"
+                                      "The yardstick is Redis 7.2: replies, arity and error texts "
+                                      "are its own. Where something differs, it says so below the "
+                                      "command. At the end\n"
+                                      "are the commands that are not here, and why.\n");
     for (size_t i = 0; i < COUNT(groups) && err == RD_OK; i++) {
         err = buf_printf(out, "\n## %s\n\n%s", groups[i].title, groups[i].intro);
         err = err != RD_OK ? err : describe_group(table, groups[i].name, out);
     }
-    return err;
+    return err != RD_OK ? err : describe_absences(table, out);
 }

@@ -37,6 +37,7 @@ src_server_libserver_la_SOURCES += \
 	src/server/cmd_string.c \
 	src/server/command.h \
 	src/server/command_docs.c src/server/command_docs.h \
+	src/server/command_notes.c src/server/command_notes.h \
 	src/server/command_rows.c src/server/command_rows.h \
 	src/server/command_syntax.c src/server/command_syntax.h \
 	src/server/command_table.c src/server/command_table.h \

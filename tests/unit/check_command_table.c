@@ -8,6 +8,7 @@
 
 #include "resp/reader.h"
 #include "server/command_docs.h"
+#include "server/command_notes.h"
 #include "server/command_rows.h"
 #include "server/command_syntax.h"
 #include "tests/lib/run.h"
@@ -245,6 +246,35 @@ START_TEST(info_and_docs_are_well_formed) {
 }
 END_TEST
 
+/* True if the name is one of those listed, with spaces around. */
+static bool is_listed(const char *names, const char *name) {
+    size_t len = strlen(name);
+    for (const char *at = strstr(names, name); at != NULL; at = strstr(at + 1, name)) {
+        if ((at == names || at[-1] == ' ') && (at[len] == '\0' || at[len] == ' ')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A remark on a command that nobody knows is a misspelled one. */
+START_TEST(remarks_are_on_commands) {
+    size_t note_count, absence_count;
+    const struct command_note *notes = command_notes(&note_count);
+    const struct command_absence *absences = command_absences(&absence_count);
+    for (size_t i = 0; i < note_count; i++) {
+        bool known =
+            command_find_full(command_rows(), notes[i].name, strlen(notes[i].name)) != NULL;
+        for (size_t j = 0; j < absence_count; j++) {
+            known = known || is_listed(absences[j].names, notes[i].name);
+        }
+        ck_assert_msg(known, "a note on %s", notes[i].name);
+        ck_assert_msg(i == 0 || strcmp(notes[i - 1].name, notes[i].name) < 0, "%s is out of order",
+                      notes[i].name);
+    }
+}
+END_TEST
+
 /* doc/commands.md is what the table says; UPDATE_DOCS=1 in the environment writes it anew. */
 START_TEST(the_document_is_up_to_date) {
     struct buf wanted = {0}, found = {0};
@@ -293,6 +323,7 @@ int main(void) {
     tcase_add_test(tcase, usage_reads_well);
     tcase_add_test(tcase, arguments_have_redis_shape);
     tcase_add_test(tcase, info_and_docs_are_well_formed);
+    tcase_add_test(tcase, remarks_are_on_commands);
     tcase_add_test(tcase, the_document_is_up_to_date);
     tcase_add_test(tcase, categories_follow_flags);
     suite_add_tcase(suite, tcase);
