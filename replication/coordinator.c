@@ -127,12 +127,6 @@ struct request *coordinator_find(struct coordinator *co, uint64_t id) {
     return NULL;
 }
 
-void coordinator_extend(struct coordinator *co, struct request *request, uint64_t us) {
-    DL_DELETE(co->deadlines, request);
-    request->deadline_us = co->core->now.mono_us + us;
-    insert_deadline(co, request);
-}
-
 void coordinator_hedge_at(struct coordinator *co, struct request *request, uint64_t at_us) {
     assert(request->hedge_us == 0 && at_us > 0);
     request->hedge_us = at_us;

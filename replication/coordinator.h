@@ -109,9 +109,6 @@ enum rd_err coordinator_open(struct coordinator *co, enum request_kind kind,
 uint64_t request_id(const struct request *request);
 struct request *coordinator_find(struct coordinator *co, uint64_t id);
 
-/* Sets the request's deadline anew, `us` from now. */
-void coordinator_extend(struct coordinator *co, struct request *request, uint64_t us);
-
 /* Asks for a hedge at `at_us`. */
 void coordinator_hedge_at(struct coordinator *co, struct request *request, uint64_t at_us);
 

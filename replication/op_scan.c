@@ -14,7 +14,6 @@
 #define LEAST_ROWS 16          /* asked for beyond what is missing: for keys that have expired */
 #define DISPUTED_ROWS 64       /* asked for with tombstones */
 #define REPLY_BYTES (1u << 20) /* of keys */
-#define LOCATE_TIMEOUTS 20     /* request timeouts, for a long slot to be looked through */
 #define COUNT_MOST SCAN_ANSWER_ROWS
 
 /* ---- where recent cursors stood ------------------------------------------------------------------ */
@@ -281,6 +280,12 @@ static uint32_t first_guess(const struct coordinator *co, uint32_t count) {
     return guess < partitions ? (uint32_t)guess : partitions;
 }
 
+/* How long to wait before something else is tried. */
+static uint64_t patience(const struct coordinator *co, const struct op_scan *op) {
+    uint64_t timeout = (uint64_t)co->core->conf.request_timeout_ms * 1000;
+    return op->state == SCAN_LOCATING ? timeout / 2 : timeout / 4;
+}
+
 void op_scan_start(struct coordinator *co, struct request *request,
                    const struct client_request *client) {
     struct op_scan *op = &request->scan;
@@ -314,14 +319,10 @@ void op_scan_start(struct coordinator *co, struct request *request,
         op->at.key = blob_ref(known);
         op->place = 0;
     }
-    if (op->place != 0) {
+    if (op->place != 0)
         op->state = SCAN_LOCATING;
-        coordinator_extend(co, request,
-                           (uint64_t)co->core->conf.request_timeout_ms * 1000 * LOCATE_TIMEOUTS);
-    }
-    uint64_t patience = (uint64_t)co->core->conf.request_timeout_ms * 1000 / 4;
-    if (op->state == SCAN_WAVE && patience > 0)
-        coordinator_hedge_at(co, request, co->core->now.mono_us + patience);
+    op->asked_us = co->core->now.mono_us;
+    coordinator_hedge_at(co, request, op->asked_us + patience(co, op));
     next_wave(co, request);
 }
 
@@ -505,7 +506,6 @@ static void on_located(struct coordinator *co, struct request *request) {
         scan_position_copy(&op->at, &best->to);
     op->place = 0;
     op->state = SCAN_WAVE;
-    coordinator_extend(co, request, (uint64_t)co->core->conf.request_timeout_ms * 1000);
     next_wave(co, request);
 }
 
@@ -541,6 +541,8 @@ void op_scan_answer(struct coordinator *co, struct request *request, struct scan
         next_wave(co, request);
         return;
     }
+    if (source->member != MEMBER_SELF)
+        peers_served(co->peers, source->member);
     source->answered = true;
     source->to = answer->to;
     source->page = answer->page;
@@ -562,14 +564,15 @@ void op_scan_lost(struct coordinator *co, struct request *request, uint16_t memb
         next_wave(co, request);
 }
 
-/* Notes who is silent; says whether anybody but this node is. */
-static bool blame(struct coordinator *co, struct op_scan *op) {
+/* Notes who is silent, in this request and, if it has expired, for others too; says whether anybody but this node is. */
+static bool blame(struct coordinator *co, struct op_scan *op, bool expired) {
     bool any = false;
     for (uint32_t i = 0; i < op->source_count; i++) {
         uint16_t member = op->sources[i].member;
         if (op->sources[i].answered || member == MEMBER_SELF)
             continue;
-        peers_missed(co->peers, member, op->asked_us);
+        if (expired)
+            peers_missed(co->peers, member, op->asked_us);
         set_bit(op->silent, member);
         any = true;
     }
@@ -578,12 +581,21 @@ static bool blame(struct coordinator *co, struct op_scan *op) {
 
 void op_scan_hedge(struct coordinator *co, struct request *request) {
     struct op_scan *op = &request->scan;
-    uint64_t patience = (uint64_t)co->core->conf.request_timeout_ms * 1000 / 4;
-    if (op->state != SCAN_WAVE || op->awaited == 0)
+    if (op->state == SCAN_DELETING || op->awaited == 0)
         return;
-    if (op->asked_us + patience > co->core->now.mono_us)
-        coordinator_hedge_at(co, request, op->asked_us + patience);
-    else if (blame(co, op)) /* others are asked if there are enough, else the same ones again */
+    uint64_t due = op->asked_us + patience(co, op);
+    if (due > co->core->now.mono_us) {
+        coordinator_hedge_at(co, request, due);
+        return;
+    }
+    bool blamed = blame(co, op, false);
+    if (op->state == SCAN_LOCATING) { /* a very long slot, or nobody answers: it begins anew */
+        op->place = 0;
+        op->state = SCAN_WAVE;
+        coordinator_hedge_at(co, request, co->core->now.mono_us + patience(co, op));
+        blamed = true;
+    }
+    if (blamed) /* others are asked if there are enough, else the same ones again */
         next_wave(co, request);
 }
 
@@ -593,7 +605,7 @@ void op_scan_expired(struct coordinator *co, struct request *request) {
         op_flush_expired(co, request);
         return;
     }
-    blame(co, op);
+    blame(co, op, true);
     if (!op->flush && has_moved(op)) {
         op_scan_finish(co, request);
         return;
