@@ -10,6 +10,7 @@ check_LTLIBRARIES += redis-tests/lib/libredistest.la
 redis_tests_lib_libredistest_la_SOURCES = \
 	redis-tests/lib/client.c redis-tests/lib/client.h \
 	redis-tests/lib/cluster.c redis-tests/lib/cluster.h \
+	redis-tests/lib/lab.c redis-tests/lib/lab.h \
 	redis-tests/lib/load.c redis-tests/lib/load.h \
 	redis-tests/lib/proc.c redis-tests/lib/proc.h \
 	redis-tests/lib/run.c redis-tests/lib/run.h \
@@ -35,6 +36,18 @@ redis_tests_check_faults_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_outages
 redis_tests_check_outages_LDADD = $(REDIS_TEST_LIBS)
+
+# Faults of the network, in namespaces: a short version in `make check`, the long one by itself.
+check_PROGRAMS += redis-tests/check_netfaults
+redis_tests_check_netfaults_LDADD = $(REDIS_TEST_LIBS)
+redis-tests/lib/skew.so: redis-tests/lib/skew.c
+	$(AM_V_CC)$(CC) -std=gnu11 -O2 -Wall -fPIC -shared -o $@ $<
+EXTRA_DIST += redis-tests/lib/skew.c
+CLEANFILES += redis-tests/lib/skew.so
+check-faults: redis-tests/check_netfaults redis-tests/lib/skew.so src/redynamo-server
+	TOP_SRCDIR='$(abs_top_srcdir)' TOP_BUILDDIR='$(abs_top_builddir)' FAULTS=long \
+		redis-tests/check_netfaults
+.PHONY: check-faults
 
 check_PROGRAMS += redis-tests/check_membership
 redis_tests_check_membership_LDADD = $(REDIS_TEST_LIBS)

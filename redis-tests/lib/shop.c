@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "redis-tests/lib/proc.h"
+#include "redis-tests/lib/show.h"
 
 #define PING_MS 300
 #define PAUSE_MS 20      /* before the second try, as client libraries make one */
@@ -411,6 +412,12 @@ static bool key_agrees(redisContext *redis, const char *key) {
         first = first == NULL ? replica : first;
         same = same && (strcmp(state, "ok") == 0 || strcmp(state, "not-found") == 0) &&
                strcmp(field(replica, "digest"), field(first, "digest")) == 0;
+    }
+    if (!same && getenv("SHOP_SHOW") != NULL) {
+        struct buf text = {0};
+        show_reply(&text, reply);
+        fprintf(stderr, "%s: %s\n", key, show_text(&text));
+        buf_free(&text);
     }
     freeReplyObject(reply);
     return same;
