@@ -28,8 +28,6 @@ bool budget_open(struct budget *budget, uint64_t now_us) {
         return true;
     uint64_t passed = now_us > budget->filled_us ? now_us - budget->filled_us : 0;
     int64_t most = (int64_t)(budget->allowed / 1000 * BUDGET_BURST_MS + 1);
-    if (passed > 1000000)
-        passed = 1000000; /* more than the bucket holds in any case */
     int64_t added = (int64_t)((double)budget->allowed * (double)passed / 1e6);
     if (added > 0) { /* else the fraction stays in the time */
         budget->tokens += added;

@@ -126,6 +126,9 @@ tests_unit_check_version_SOURCES = tests/unit/check_version.c tests/unit/must.h
 tests_unit_check_version_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_version_LDFLAGS = $(OOM_LDFLAGS)
 
+check_PROGRAMS += tests/unit/check_budget
+tests_unit_check_budget_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
 check_PROGRAMS += tests/unit/check_merkle
 tests_unit_check_merkle_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_merkle_LDFLAGS = $(OOM_LDFLAGS)

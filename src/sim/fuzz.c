@@ -269,7 +269,11 @@ static void check_key(struct run *run, struct judge *judge, const struct judged_
 
 static void judge_all(struct run *run) {
     struct judge judge;
-    read_and_repair(run);
+    if (run->plan.world.node.anti_entropy) {
+        check_antientropy(run->world, &run->plan, &run->violation);
+    } else {
+        read_and_repair(run);
+    }
     judge_init(&judge, &(struct judge_input){.plan = &run->plan,
                                              .nodes = world_nodes(run->world),
                                              .history = world_history(run->world),

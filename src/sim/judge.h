@@ -8,7 +8,7 @@
  *
  * What is demanded is what the code claims today, and this is the one place that says so:
  *
- * - No hints and no anti-entropy yet: replicas need be identical only after a read of all of them.
+ * - Replicas need be identical after anti-entropy; where it is off, after a read of all of them.
  * - A machine that a fault has robbed of its row of a key (sim/losses) does not count among the
  *   replicas of what was asked for before: promise 1 holds while fewer than W are gone, promise 2
  *   with W reduced by them.
@@ -113,5 +113,9 @@ void check_siblings(struct judge *judge, const struct judged_key *key, const str
 
 /* check_identical.c, promise 3: the stores of all homes hold the same object under the key. */
 void check_identical(struct judge *judge, struct world *world, const struct judged_key *key);
+
+/* check_antientropy.c, promise 3 without a read: runs the world until anti-entropy has nothing more to do. Appends to `violation` (empty) if the
+ * replicas differ then, or if another round is not idle. */
+void check_antientropy(struct world *world, const struct plan *plan, struct buf *violation);
 
 #endif

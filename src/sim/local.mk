@@ -3,6 +3,7 @@
 noinst_LTLIBRARIES += src/sim/libsim.la
 src_sim_libsim_la_SOURCES = \
 	src/sim/check_acknowledged.c \
+	src/sim/check_antientropy.c \
 	src/sim/check_dots.c src/sim/check_dots.h \
 	src/sim/check_identical.c \
 	src/sim/check_left.c src/sim/check_left.h \

@@ -117,6 +117,13 @@ static void draw_hints(struct plan *plan, struct prng *prng) {
     }
 }
 
+/* Anti-entropy, often or rarely, or not at all: then all is read before it is judged. */
+static void draw_repair(struct plan *plan, struct prng *prng) {
+    struct node_conf *node = &plan->world.node;
+    node->anti_entropy = !prng_chance(prng, 1, 4);
+    node->anti_entropy_interval_ms = 1000 + (uint32_t)prng_below(prng, 30000);
+}
+
 /* How much is attacked: the birth of the cluster, and what the promises rest on. */
 static void draw_phases(struct plan *plan, struct prng *prng, enum plan_mode mode) {
     plan->birth_us = prng_chance(prng, 1, 4) ? 1000000 + prng_below(prng, 3000000) : 0;
@@ -137,6 +144,7 @@ void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     draw_faults(plan, &prng);
     draw_phases(plan, &prng, mode);
     draw_hints(plan, &prng);
+    draw_repair(plan, &prng);
 }
 
 void plan_text(const struct plan *plan, struct buf *out) {

@@ -40,7 +40,7 @@ static const struct scenario scenarios[] = {
      scenario_overload_latch},
     {"disk_full_or_readonly", "a full disk refuses writes, loses none and reuses no dot", 3,
      scenario_disk_full_or_readonly},
-    {"repair_in_the_background", "whatever a node missed it gets, without a read", 3,
+    {"repair_in_the_background", "whatever a node missed it gets, without a read", 0,
      scenario_repair_in_the_background},
     {"damaged_rows", "damaged and vanished rows come back from the other replicas", 3,
      scenario_damaged_rows},

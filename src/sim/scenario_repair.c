@@ -21,7 +21,13 @@ static struct node_stats totals(struct cluster *c) {
 
 /* n3 misses writes and a deletion, and has one value that the others miss. */
 void scenario_repair_in_the_background(struct cluster *c) {
+    struct world_conf conf;
     char key[32];
+    assert(c == NULL);
+    cluster_conf(&conf, 3);
+    conf.node.hinted_handoff = false; /* else the hints would be there first */
+    c = cluster_make(&conf);
+    cluster_form(c);
     cluster_key_at(c, n123, 3, key);
     cluster_set(c, 1, "gone", "x");
     cluster_elapse_ms(c, 10);
@@ -43,6 +49,7 @@ void scenario_repair_in_the_background(struct cluster *c) {
     cluster_expect_true(c, stats.antientropy_keys_repaired == 52, "each copy was mended once");
     cluster_expect_true(c, stats.read_repairs == 0, "nobody had to read");
     cluster_expect_true(c, cluster_repair(c) == 0, "a second round repairs nothing");
+    cluster_stop(&c);
 }
 
 /* Rows vanish from one disk and are damaged on another. */
