@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define LEAST_INTERVAL_US 1000000
+#define FETCH_PAUSE_US                                                                             \
+    10000000 /* all copies of a key may be damaged: no use to ask without a pause */
 #define NEVER_US UINT64_MAX
 
 void exchange_init(struct exchange *x, struct core *core) {
@@ -287,12 +289,12 @@ static void fetch_damaged(struct exchange *x) {
     if (x->session == NULL)
         return;
     x->session->phase = EXCHANGE_KEYS;
+    x->fetch_us = x->core->now.mono_us + FETCH_PAUSE_US;
     for (uint32_t i = 0; i < x->damaged_count; i++) {
         struct blob *key = x->damaged[i];
         uint16_t slot = slot_of_key(x->core->conf.partitioner, key->bytes, key->len);
         if (exchange_shares(x, slot_partition(slot, x->core->conf.partitions), member)) {
             exchange_add_key(x->session, key, DIGEST_DAMAGED, 0);
-            scrub_want(x->scrub, slot); /* the leaf still counts the row as it was */
             blob_unref(key);
         } else {
             x->damaged[left++] = key;
@@ -343,7 +345,7 @@ void exchange_tick(struct exchange *x) {
         return;
     if (x->session != NULL && timed_out(x))
         exchange_end(x, false);
-    if (x->session == NULL && x->damaged_count > 0)
+    if (x->session == NULL && x->damaged_count > 0 && x->fetch_us <= core->now.mono_us)
         fetch_damaged(x);
     if (x->session == NULL && budget_open(x->budget, core->now.mono_us))
         begin_next(x);
@@ -402,7 +404,7 @@ bool exchange_idle(const struct exchange *x) {
     for (uint16_t i = 1; i < x->pair_count; i++)
         if (x->pairs[i].wanted)
             return false;
-    return x->session == NULL && x->damaged_count == 0;
+    return x->session == NULL;
 }
 
 void exchange_check(const struct exchange *x) {

@@ -67,6 +67,7 @@ struct exchange {
     struct exchange_serve serves[EXCHANGE_SERVES];
     struct blob *damaged[64]; /* keys whose own row is damaged, to be fetched; owned */
     uint32_t damaged_count;
+    uint64_t fetch_us; /* when they are asked for again */
 };
 
 /* Starts; core, view and configuration are read later. The other pointers are set by the caller. */

@@ -146,6 +146,9 @@ static void mend(struct exchange *x, struct exchange_key *key, uint64_t theirs,
     bool there = digest != theirs && digest != 0;
     key->storing = 1; /* so that an answer which comes at once does not end it too early */
     key->state = KEY_STORING;
+    if (key->own_damaged && here) /* its leaf still counts the row as it was */
+        scrub_want(x->scrub,
+                   slot_of_key(x->core->conf.partitioner, key->key->bytes, key->key->len));
     if (here)
         key->storing += merge_own(x, key, &merged);
     if (there)

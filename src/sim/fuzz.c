@@ -271,9 +271,8 @@ static void judge_all(struct run *run) {
     struct judge judge;
     if (run->plan.world.node.anti_entropy) {
         check_antientropy(run->world, &run->plan, &run->violation);
-    } else {
-        read_and_repair(run);
     }
+    read_and_repair(run); /* finds damaged rows that the scrub has not come to */
     judge_init(&judge, &(struct judge_input){.plan = &run->plan,
                                              .nodes = world_nodes(run->world),
                                              .history = world_history(run->world),
