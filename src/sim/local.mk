@@ -48,6 +48,8 @@ check_PROGRAMS += tests/unit/check_sim_queue tests/unit/check_sim_clock \
 tests_unit_check_sim_queue_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_clock_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_network_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
+tests_unit_check_sim_judge_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
+tests_unit_check_sim_checkers_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_disk_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_experiment_LDADD = $(TEST_LIBS) $(UP_TO_SIM) -lm
 
