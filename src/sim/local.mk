@@ -48,10 +48,13 @@ check_PROGRAMS += tests/unit/check_sim_queue tests/unit/check_sim_clock \
 tests_unit_check_sim_queue_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_clock_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_network_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
-tests_unit_check_sim_judge_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
-tests_unit_check_sim_checkers_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_disk_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_experiment_LDADD = $(TEST_LIBS) $(UP_TO_SIM) -lm
+
+check_PROGRAMS += tests/unit/check_sim_judge tests/unit/check_sim_checkers tests/unit/check_sim_faults
+tests_unit_check_sim_judge_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
+tests_unit_check_sim_checkers_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
+tests_unit_check_sim_faults_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 
 # The stories: tests of replication/ as a whole. Their golden traces are rewritten by make check UPDATE_TRACES=1.
 check_PROGRAMS += tests/cluster/check_requests tests/cluster/check_scenarios tests/cluster/check_fuzz
