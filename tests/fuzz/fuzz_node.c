@@ -121,6 +121,17 @@ static void replica_frame(struct rig *rig, struct input *input, uint64_t link) {
     buf_free(&met);
 }
 
+/* No id, that of one of the members or of a stranger, or bytes that are none. */
+static struct resp_slice take_node(struct rig *rig, struct input *input) {
+    static const uint8_t stranger[NODE_ID_BYTES] = {1};
+    uint8_t which = take(input) % 8;
+    if (which < rig->node->members.count)
+        return (struct resp_slice){rig->node->members.items[which].id.bytes, NODE_ID_BYTES};
+    return which == 5   ? (struct resp_slice){stranger, sizeof(stranger)}
+           : which == 6 ? take_bytes(input, 3)
+                        : (struct resp_slice){0};
+}
+
 /* A frame of any other kind, whose numbers are likely and whose bytes are the input's. */
 static void other_frame(struct rig *rig, struct input *input, uint64_t link) {
     struct wire_msg msg = {.kind = (enum wire_kind)(take(input) % WIRE_KINDS)};
@@ -156,6 +167,12 @@ static void other_frame(struct rig *rig, struct input *input, uint64_t link) {
         break;
     case WIRE_REFUSE:
         msg.refuse.text = take_bytes(input, take(input));
+        break;
+    case WIRE_PROBE:
+    case WIRE_PROBE_ANSWER:
+        msg.probe.sent_us = rig->now.mono_us + 2 - take(input) % 4;
+        msg.probe.asker = take_node(rig, input);
+        msg.probe.target = take_node(rig, input);
         break;
     default:
         break;

@@ -14,7 +14,7 @@
 /* ---- stories in one line ------------------------------------------------------------------------
  *
  * A story is a string of words; each is one thing that happens, and then time goes on by the tick:
- *   link lost ask hear serve miss doubt vouch answer (a probe of the last tick) late (a probe of 300 ms ago) wait:N (N ticks)
+ *   link lost ask hear serve miss doubt vouch answer (a probe of the last tick) late (a probe of 300 ms ago) wait:N (N ticks) miss:N
  *   and expectations: up suspect down healthy sick probe noprobe relay norelay (of the last tick) */
 
 struct story {
@@ -121,12 +121,11 @@ static const char *const stories[] = {
     /* a request missed is no suspicion where others are answered */
     "link miss wait:1 probe answer wait:1 noprobe up",
     "link wait:1 miss up wait:1 probe norelay wait:1 relay wait:2 suspect",
-    "link miss miss miss miss miss miss miss miss miss up miss suspect sick",
-    "link miss miss miss miss miss serve miss miss miss miss miss miss up",
-    "link miss miss miss miss miss miss miss miss miss answer miss suspect",
+    "link miss:9 up miss suspect sick",
+    "link miss:5 serve miss:6 up",
+    "link miss:9 answer miss suspect",
     /* who answers probes and nothing else stays suspect for half a second */
-    "link miss miss miss miss miss miss miss miss miss miss suspect answer suspect wait:20 answer "
-    "up",
+    "link miss:10 suspect answer suspect wait:9 answer suspect wait:1 answer up",
     "link wait:1 doubt wait:1 probe wait:3 suspect",
     "link wait:1 doubt wait:2 hear wait:5 up wait:1 suspect",
     "doubt suspect",
@@ -155,6 +154,9 @@ START_TEST(stories_hold) {
         if (sscanf(word, "wait:%u", &ticks) == 1)
             while (ticks-- > 0)
                 tick(&s);
+        else if (sscanf(word, "miss:%u", &ticks) == 1)
+            while (ticks-- > 0)
+                happen(&s, "miss");
         else
             happen(&s, word);
     }
