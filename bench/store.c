@@ -3,16 +3,20 @@
  *   blind   batches of puts (20-byte keys, 100-byte values) into a store of KEYS keys, against the same bytes written to a preallocated
  *           file with fdatasync (always), or without
  *   rmw     each key is read, its object decoded, written to with a version vector, encoded, digested and put
+ *   overload  blind puts as fast as they are taken, for longer than merges can keep up with: the longest pauses, and beside them those of a
+ *           thread that only sleeps, for what the machine itself does
  *   restart a process with RECORDS records in its journal is killed; how long until the store is open again
  *   keys    merging sorted rows into tables of three keys
  *
  * Rounds alternate between store and file; ratios are printed per round, and their median. Trust ratios, not absolutes.
  *
- * usage: store blind|rmw|restart|keys DIR [KEYS [SECONDS [ROUNDS]]]
+ * usage: store blind|rmw|overload|restart|keys DIR [KEYS [SECONDS [ROUNDS]]]
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,9 +47,11 @@ struct bench {
     struct store *store;
     struct prng prng;
     bool zipf;
-    enum rd_err err;     /* of the last answer */
-    struct blob *value;  /* of the last get */
-    uint64_t longest_us; /* of a commit */
+    enum rd_err err;         /* of the last answer */
+    struct blob *value;      /* of the last get */
+    uint64_t longest_us;     /* of a commit */
+    int schedstat;           /* a file descriptor; below 0: not wanted */
+    uint64_t longest_own_us; /* the same without waiting for a processor */
     struct timing commits;
 };
 
@@ -112,13 +118,27 @@ static void open_store(struct bench *bench, enum store_fsync fsync) {
     }
 }
 
+/* How long this thread has waited for a processor, so far. */
+static uint64_t waited_us(const struct bench *bench) {
+    char text[100] = "";
+    unsigned long long waited = 0;
+    if (bench->schedstat >= 0 && pread(bench->schedstat, text, sizeof text - 1, 0) > 0) {
+        (void)sscanf(text, "%*u %llu", &waited);
+    }
+    return waited / 1000;
+}
+
 static void commit(struct bench *bench) {
+    uint64_t waited = waited_us(bench);
     uint64_t began = timing_now_us();
     store_commit(bench->store, 1);
     store_poll(bench->store, &handler, bench, 10);
     uint64_t us = timing_now_us() - began;
     timing_add(&bench->commits, us);
     bench->longest_us = us > bench->longest_us ? us : bench->longest_us;
+    waited = waited_us(bench) - waited;
+    us = us > waited ? us - waited : 0;
+    bench->longest_own_us = us > bench->longest_own_us ? us : bench->longest_own_us;
     if (bench->err != RD_OK) {
         die(rd_err_text(bench->err));
     }
@@ -181,7 +201,7 @@ static struct result run_store(struct bench *bench, unsigned batch,
     uint64_t bytes = written_bytes();
     uint64_t rows = 0;
     uint64_t until = began + (uint64_t)(bench->seconds * 1e6);
-    bench->longest_us = 0;
+    bench->longest_us = bench->longest_own_us = 0;
     bench->commits = (struct timing){0};
     double own_us = cpu_us(CLOCK_THREAD_CPUTIME_ID);
     double all_us = cpu_us(CLOCK_PROCESS_CPUTIME_ID);
@@ -370,6 +390,55 @@ static void bench_rmw(struct bench *bench) {
     store_close(&bench->store);
 }
 
+/* What a thread that sleeps a millisecond at a time sees: the longest time beyond it. */
+struct sleeper {
+    pthread_t thread;
+    atomic_bool stop;
+    uint64_t longest_us;
+};
+
+static void *sleep_on(void *arg) {
+    struct sleeper *sleeper = arg;
+    while (!atomic_load(&sleeper->stop)) {
+        struct timespec span = {.tv_nsec = 1000000};
+        uint64_t began = timing_now_us();
+        nanosleep(&span, NULL);
+        uint64_t us = timing_now_us() - began - 1000;
+        sleeper->longest_us = us > sleeper->longest_us ? us : sleeper->longest_us;
+    }
+    return NULL;
+}
+
+static void bench_overload(struct bench *bench) {
+    open_store(bench, STORE_FSYNC_NO);
+    load_blind(bench);
+    bench->schedstat = open("/proc/thread-self/schedstat", O_RDONLY);
+    for (int mode = 0; mode < 3; mode++) {
+        (void)store_sqlite_set_fsync(bench->store, (enum store_fsync)mode);
+        for (int round = 0; round < bench->rounds; round++) {
+            struct sleeper sleeper = {0};
+            struct store_stats before;
+            struct store_stats after;
+            store_stats(bench->store, &before);
+            pthread_create(&sleeper.thread, NULL, sleep_on, &sleeper);
+            struct result result = run_store(bench, 500, put_blind);
+            atomic_store(&sleeper.stop, true);
+            pthread_join(sleeper.thread, NULL);
+            store_stats(bench->store, &after);
+            printf("overload %-8s batch 500: %.0fk/s, %llu merges, delayed %.1f s, commits: p99 "
+                   "%.1f max %.0f ms, without waiting for a processor %.0f ms; a sleeper: max %.0f "
+                   "ms\n",
+                   mode_names[mode], result.per_second / 1e3,
+                   (unsigned long long)(after.merges - before.merges),
+                   (double)(after.delayed_us - before.delayed_us) / 1e6, result.p99_us / 1e3,
+                   result.longest_us / 1e3, (double)bench->longest_own_us / 1e3,
+                   (double)sleeper.longest_us / 1e3);
+            fflush(stdout);
+        }
+    }
+    store_close(&bench->store);
+}
+
 static long resident_kb(void) {
     FILE *file = fopen("/proc/self/status", "r");
     char line[200];
@@ -505,7 +574,8 @@ static void bench_keys(struct bench *bench) {
 
 int main(int argc, char **argv) {
     if (argc < 3) {
-        fprintf(stderr, "usage: store blind|rmw|restart|keys DIR [KEYS [SECONDS [ROUNDS]]]\n");
+        fprintf(stderr,
+                "usage: store blind|rmw|overload|restart|keys DIR [KEYS [SECONDS [ROUNDS]]]\n");
         return 2;
     }
     struct bench bench = {
@@ -513,6 +583,7 @@ int main(int argc, char **argv) {
         .keys = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000000,
         .seconds = argc > 4 ? strtod(argv[4], NULL) : 3,
         .rounds = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 3,
+        .schedstat = -1,
     };
     if (bench.keys == 0 || bench.rounds < 1 || bench.rounds > 20) {
         die("KEYS or ROUNDS out of range");
@@ -522,6 +593,8 @@ int main(int argc, char **argv) {
         bench_blind(&bench);
     } else if (strcmp(argv[1], "rmw") == 0) {
         bench_rmw(&bench);
+    } else if (strcmp(argv[1], "overload") == 0) {
+        bench_overload(&bench);
     } else if (strcmp(argv[1], "restart") == 0) {
         bench_restart(&bench);
     } else {

@@ -6,6 +6,7 @@ src_store_libstore_la_SOURCES = \
 	src/store/cache.c src/store/cache.h \
 	src/store/journal.c src/store/journal.h \
 	src/store/timing.c src/store/timing.h \
+	src/store/mem_tree.c src/store/mem_tree.h \
 	src/store/memtable.c src/store/memtable.h \
 	src/store/merger.c src/store/merger.h \
 	src/store/page.c src/store/page.h \
@@ -42,6 +43,10 @@ check_PROGRAMS += tests/unit/check_store_random
 tests_unit_check_store_random_SOURCES = tests/unit/check_store_random.c \
 	tests/lib/store_rig.c tests/lib/store_rig.h
 tests_unit_check_store_random_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+
+check_PROGRAMS += tests/unit/check_memtable
+tests_unit_check_memtable_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+tests_unit_check_memtable_LDFLAGS = $(OOM_LDFLAGS)
 
 check_PROGRAMS += tests/unit/check_store_collisions
 tests_unit_check_store_collisions_SOURCES = tests/unit/check_store_collisions.c \

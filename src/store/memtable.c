@@ -1,9 +1,10 @@
 /* A memtable; see memtable.h.
  *
- * 1. `count` places hold a row; each row is found from the place of its hash without passing a free one.
- * 2. A row is in exactly the list of its space and slot; each address at most once.
- * 3. A row with a due time is in the due list; one in it may have none any more.
- * 4. Rows and values lie in chunks; used_bytes <= chunk_bytes.
+ * 1. Each address has at most one row. It is in the bucket of its hash, in the tree of its space and slot and, if it has a due time,
+ *    in the tree of those.
+ * 2. Buckets are split one by one as rows come (linear hashing, Litwin 1980): no put pays for all the others. Without memory for
+ *    more of them they get fuller, no more. Segment 0 has the first ones, each further segment as many as all before it.
+ * 3. Rows and values lie in chunks; used_bytes <= chunk_bytes.
  */
 #include "store/memtable.h"
 
@@ -14,8 +15,8 @@
 #include "store/row.h"
 
 #define CHUNK_BYTES ((size_t)1 << 20)
-#define FIRST_PLACES 1024
-#define HEADS ((size_t)STORE_SPACES * SLOT_COUNT)
+#define FIRST_BUCKETS ((size_t)1024)
+#define TREES ((size_t)STORE_SPACES * SLOT_COUNT)
 
 struct mem_chunk {
     struct mem_chunk *next;
@@ -34,13 +35,16 @@ size_t memtable_room(size_t key_len, size_t sub_len, size_t value_len) {
 }
 
 enum rd_err memtable_init(struct memtable *mem) {
-    struct memtable fresh = {.cap = FIRST_PLACES, .hash_mask = UINT64_MAX};
-    fresh.places = calloc(fresh.cap, sizeof *fresh.places);
-    fresh.heads = calloc(HEADS, sizeof(struct mem_row *));
-    if (fresh.places == NULL || fresh.heads == NULL) {
+    struct memtable fresh = {.buckets = FIRST_BUCKETS,
+                             .bucket_bytes = FIRST_BUCKETS * sizeof(struct mem_row *),
+                             .hash_mask = UINT64_MAX};
+    fresh.segments[0] = calloc(FIRST_BUCKETS, sizeof(struct mem_row *));
+    fresh.trees = calloc(TREES, sizeof(struct mem_row *));
+    if (fresh.segments[0] == NULL || fresh.trees == NULL) {
         memtable_free(&fresh);
         return RD_ENOMEM;
     }
+    prng_seed(&fresh.prng, 1);
     *mem = fresh;
     return RD_OK;
 }
@@ -56,9 +60,15 @@ static void chunks_free(struct mem_chunk *chunk) {
 void memtable_free(struct memtable *mem) {
     chunks_free(mem->chunks);
     chunks_free(mem->spare);
-    free(mem->places);
-    free(mem->heads);
+    for (unsigned i = 0; i < MEM_SEGMENTS; i++) {
+        free(mem->segments[i]);
+    }
+    free(mem->trees);
     *mem = (struct memtable){0};
+}
+
+static size_t segment_size(unsigned i) {
+    return i == 0 ? FIRST_BUCKETS : FIRST_BUCKETS << (i - 1);
 }
 
 void memtable_clear(struct memtable *mem, uint64_t keep_bytes) {
@@ -81,49 +91,21 @@ void memtable_clear(struct memtable *mem, uint64_t keep_bytes) {
         chunk = next;
     }
     if (mem->count > 0) {
-        memset(mem->places, 0, mem->cap * sizeof *mem->places);
-        memset(mem->heads, 0, HEADS * sizeof(struct mem_row *));
+        for (unsigned i = 0; i < MEM_SEGMENTS && mem->segments[i] != NULL; i++) {
+            memset(mem->segments[i], 0, segment_size(i) * sizeof(struct mem_row *));
+        }
+        memset(mem->trees, 0, TREES * sizeof(struct mem_row *));
     }
     mem->chunks = NULL;
     mem->due = NULL;
+    mem->buckets = FIRST_BUCKETS;
     mem->count = 0;
     mem->used_bytes = 0;
 }
 
 /* ---- room ------------------------------------------------------------------------------------------ */
 
-static struct mem_place *place_of(struct mem_place *places, size_t cap, uint64_t hash) {
-    size_t i = hash & (cap - 1);
-    while (places[i].row != NULL) {
-        i = (i + 1) & (cap - 1);
-    }
-    return &places[i];
-}
-
-static enum rd_err reserve_places(struct memtable *mem, size_t rows) {
-    size_t cap = mem->cap;
-    while ((mem->count + rows) * 3 > cap * 2) {
-        cap *= 2;
-    }
-    if (cap == mem->cap) {
-        return RD_OK;
-    }
-    struct mem_place *places = calloc(cap, sizeof *places);
-    if (places == NULL) {
-        return RD_ENOMEM;
-    }
-    for (size_t i = 0; i < mem->cap; i++) {
-        if (mem->places[i].row != NULL) {
-            *place_of(places, cap, mem->places[i].hash) = mem->places[i];
-        }
-    }
-    free(mem->places);
-    mem->places = places;
-    mem->cap = cap;
-    return RD_OK;
-}
-
-static enum rd_err reserve_bytes(struct memtable *mem, size_t bytes) {
+enum rd_err memtable_reserve(struct memtable *mem, size_t bytes) {
     struct mem_chunk *chunk = mem->chunks;
     if (chunk != NULL && chunk->cap - chunk->used >= bytes) {
         return RD_OK;
@@ -144,11 +126,6 @@ static enum rd_err reserve_bytes(struct memtable *mem, size_t bytes) {
     chunk->next = mem->chunks;
     mem->chunks = chunk;
     return RD_OK;
-}
-
-enum rd_err memtable_reserve(struct memtable *mem, size_t rows, size_t bytes) {
-    enum rd_err err = reserve_places(mem, rows);
-    return err == RD_OK ? reserve_bytes(mem, bytes) : err;
 }
 
 static void *take(struct memtable *mem, size_t bytes) {
@@ -178,32 +155,85 @@ static bool same(const struct mem_row *row, const struct store_key *at) {
     return row_same(&own, at);
 }
 
-static struct mem_row *find(const struct memtable *mem, const struct store_key *at, uint64_t hash) {
-    for (size_t i = hash & (mem->cap - 1); mem->places[i].row != NULL;
-         i = (i + 1) & (mem->cap - 1)) {
-        if (mem->places[i].hash == hash && same(mem->places[i].row, at)) {
-            return mem->places[i].row;
+/* ---- buckets --------------------------------------------------------------------------------------- */
+
+static struct mem_row **bucket_at(const struct memtable *mem, size_t i) {
+    if (i < FIRST_BUCKETS) {
+        return &mem->segments[0][i];
+    }
+    unsigned segment = 1 + (63 - (unsigned)__builtin_clzll(i / FIRST_BUCKETS));
+    return &mem->segments[segment][i - segment_size(segment)];
+}
+
+/* The greatest number of buckets that is a power of two; those above it were split off from the first ones. */
+static size_t whole(size_t buckets) {
+    return (size_t)1 << (63 - __builtin_clzll(buckets));
+}
+
+static struct mem_row **bucket_of(const struct memtable *mem, uint64_t hash) {
+    size_t size = whole(mem->buckets);
+    size_t i = (hash & mem->hash_mask) & (2 * size - 1);
+    return bucket_at(mem, i < mem->buckets ? i : i - size);
+}
+
+/* Splits one bucket. */
+static void grow(struct memtable *mem) {
+    size_t size = whole(mem->buckets);
+    if (mem->buckets == size) { /* all are split: the next ones need a segment */
+        unsigned segment = 1 + (63 - (unsigned)__builtin_clzll(size / FIRST_BUCKETS));
+        if (segment == MEM_SEGMENTS) {
+            return;
+        }
+        if (mem->segments[segment] == NULL) {
+            struct mem_row **more = calloc(size, sizeof(struct mem_row *));
+            if (more == NULL) {
+                return;
+            }
+            mem->segments[segment] = more;
+            mem->bucket_bytes += size * sizeof(struct mem_row *);
         }
     }
-    return NULL;
+    struct mem_row **from = bucket_at(mem, mem->buckets - size);
+    struct mem_row **to = bucket_at(mem, mem->buckets);
+    mem->buckets++;
+    while (*from != NULL) {
+        struct mem_row *row = *from;
+        if ((row->hash & mem->hash_mask & size) != 0) {
+            *from = row->bucket_next;
+            row->bucket_next = *to;
+            *to = row;
+        } else {
+            from = &row->bucket_next;
+        }
+    }
+}
+
+static struct mem_row *find(const struct memtable *mem, const struct store_key *at, uint64_t hash) {
+    struct mem_row *row = *bucket_of(mem, hash);
+    while (row != NULL && (((row->hash ^ hash) & mem->hash_mask) != 0 || !same(row, at))) {
+        row = row->bucket_next;
+    }
+    return row;
 }
 
 const struct mem_row *memtable_find(const struct memtable *mem, const struct store_key *at,
                                     uint64_t hash) {
-    return mem->count == 0 ? NULL : find(mem, at, hash & mem->hash_mask);
+    return mem->count == 0 ? NULL : find(mem, at, hash);
 }
 
-static struct mem_row **head_of(const struct memtable *mem, enum store_space space, uint16_t slot) {
-    return &mem->heads[(size_t)space * SLOT_COUNT + slot];
+static struct mem_row **tree_of(const struct memtable *mem, enum store_space space, uint16_t slot) {
+    return &mem->trees[(size_t)space * SLOT_COUNT + slot];
 }
 
 static struct mem_row *insert(struct memtable *mem, const struct store_key *at, uint64_t hash) {
     struct mem_row *row = take(mem, rounded(sizeof *row + at->key_len + at->sub_len));
-    struct mem_row **head = head_of(mem, at->space, at->slot);
+    struct mem_row **bucket = bucket_of(mem, hash);
     *row = (struct mem_row){
-        .slot_next = *head,
+        .bucket_next = *bucket,
+        .hash = hash,
         .key_len = (uint32_t)at->key_len,
         .sub_len = (uint32_t)at->sub_len,
+        .priority = (uint32_t)prng_u64(&mem->prng),
         .slot = at->slot,
         .space = (uint8_t)at->space,
     };
@@ -213,9 +243,11 @@ static struct mem_row *insert(struct memtable *mem, const struct store_key *at, 
     if (at->sub_len > 0) {
         memcpy(row->bytes + at->key_len, at->sub, at->sub_len);
     }
-    *head = row;
-    *place_of(mem->places, mem->cap, hash) = (struct mem_place){hash, row};
-    mem->count++;
+    *bucket = row;
+    mem_tree_insert(tree_of(mem, at->space, at->slot), MEM_BY_ADDRESS, row);
+    if (++mem->count > mem->buckets) {
+        grow(mem);
+    }
     return row;
 }
 
@@ -237,50 +269,61 @@ static void set_value(struct memtable *mem, struct mem_row *row, const struct me
     }
 }
 
-void memtable_put(struct memtable *mem, const struct mem_put *put) {
-    uint64_t hash = put->hash & mem->hash_mask;
-    struct mem_row *row = find(mem, &put->at, hash);
-    if (row == NULL) {
-        row = insert(mem, &put->at, hash);
+static void set_due(struct memtable *mem, struct mem_row *row, uint64_t due_ms) {
+    if (row->due_ms == due_ms) {
+        return;
     }
-    set_value(mem, row, put);
-    row->live = put->live;
-    row->digest = put->digest;
-    row->due_ms = put->due_ms;
-    if (row->due_ms != 0 && !row->in_due) {
-        row->in_due = true;
-        row->due_next = mem->due;
-        mem->due = row;
+    if (row->due_ms != 0) {
+        mem_tree_remove(&mem->due, MEM_BY_DUE, row);
+    }
+    row->due_ms = due_ms;
+    if (due_ms != 0) {
+        mem_tree_insert(&mem->due, MEM_BY_DUE, row);
     }
 }
 
-const struct mem_row *memtable_slot(const struct memtable *mem, enum store_space space,
-                                    uint16_t slot) {
-    return *head_of(mem, space, slot);
+void memtable_put(struct memtable *mem, const struct mem_put *put) {
+    struct mem_row *row = find(mem, &put->at, put->hash);
+    if (row == NULL) {
+        row = insert(mem, &put->at, put->hash);
+    }
+    set_value(mem, row, put);
+    set_due(mem, row, put->due_ms);
+    row->live = put->live;
+    row->digest = put->digest;
 }
 
 /* ---- order ----------------------------------------------------------------------------------------- */
 
-int mem_row_order(const void *a, const void *b) {
-    struct store_key left = mem_row_key(*(const struct mem_row *const *)a);
-    struct store_key right = mem_row_key(*(const struct mem_row *const *)b);
-    return row_compare(&left, &right);
+const struct mem_row *memtable_first(const struct memtable *mem, enum store_space space,
+                                     uint16_t slot) {
+    return mem_tree_first(*tree_of(mem, space, slot), MEM_BY_ADDRESS);
 }
 
-/* The lists are in the order of (space, slot) already: each is sorted alone. */
+const struct mem_row *memtable_behind(const struct memtable *mem, const struct store_key *at) {
+    return mem_tree_behind(*tree_of(mem, at->space, at->slot), at);
+}
+
+const struct mem_row *memtable_next(const struct memtable *mem, const struct mem_row *row) {
+    return mem_tree_next(*tree_of(mem, (enum store_space)row->space, row->slot), MEM_BY_ADDRESS,
+                         row);
+}
+
+const struct mem_row *memtable_next_due(const struct memtable *mem, const struct mem_row *row) {
+    return row == NULL ? mem_tree_first(mem->due, MEM_BY_DUE)
+                       : mem_tree_next(mem->due, MEM_BY_DUE, row);
+}
+
 enum rd_err memtable_sorted(const struct memtable *mem, const struct mem_row ***out) {
     const struct mem_row **rows = malloc((mem->count + 1) * sizeof *rows);
     if (rows == NULL) {
         return RD_ENOMEM;
     }
     size_t count = 0;
-    for (size_t i = 0; i < HEADS; i++) {
-        size_t first = count;
-        for (const struct mem_row *row = mem->heads[i]; row != NULL; row = row->slot_next) {
+    for (size_t i = 0; i < TREES; i++) {
+        const struct mem_row *row = mem_tree_first(mem->trees[i], MEM_BY_ADDRESS);
+        for (; row != NULL; row = mem_tree_next(mem->trees[i], MEM_BY_ADDRESS, row)) {
             rows[count++] = row;
-        }
-        if (count - first > 1) {
-            qsort(rows + first, count - first, sizeof *rows, mem_row_order);
         }
     }
     assert(count == mem->count);
@@ -289,29 +332,41 @@ enum rd_err memtable_sorted(const struct memtable *mem, const struct mem_row ***
 }
 
 uint64_t memtable_memory(const struct memtable *mem) {
-    return mem->chunk_bytes + mem->cap * sizeof *mem->places + HEADS * sizeof(struct mem_row *);
+    return mem->chunk_bytes + mem->bucket_bytes + TREES * sizeof(struct mem_row *);
+}
+
+static size_t check_tree(const struct mem_row *root, enum mem_order order) {
+    size_t count = 0;
+    const struct mem_row *row = mem_tree_first(root, order);
+    while (row != NULL) {
+        const struct mem_row *next = mem_tree_next(root, order, row);
+        struct store_key at = mem_row_key(row);
+        struct store_key at_next = next == NULL ? at : mem_row_key(next);
+        assert(next == NULL || (order == MEM_BY_DUE && row->due_ms < next->due_ms) ||
+               row_compare(&at, &at_next) < 0);
+        assert(order == MEM_BY_ADDRESS || row->due_ms != 0);
+        row = next;
+        count++;
+    }
+    return count;
 }
 
 void memtable_check(const struct memtable *mem) {
-    size_t places = 0;
-    size_t listed = 0;
-    for (size_t i = 0; i < mem->cap; i++) {
-        const struct mem_row *row = mem->places[i].row;
-        if (row != NULL) {
+    size_t in_buckets = 0;
+    size_t in_trees = 0;
+    size_t due = 0;
+    for (size_t i = 0; i < mem->buckets; i++) {
+        for (const struct mem_row *row = *bucket_at(mem, i); row != NULL; row = row->bucket_next) {
             struct store_key at = mem_row_key(row);
-            assert((row_hash(&at) & mem->hash_mask) == mem->places[i].hash);
-            assert(find(mem, &at, mem->places[i].hash) == row);
-            places++;
-        }
-    }
-    for (size_t i = 0; i < HEADS; i++) {
-        for (const struct mem_row *row = mem->heads[i]; row != NULL; row = row->slot_next) {
-            assert((size_t)row->space * SLOT_COUNT + row->slot == i);
-            assert(row->due_ms == 0 || row->in_due);
+            assert(row_hash(&at) == row->hash && find(mem, &at, row->hash) == row);
             assert(row->space == STORE_OBJECTS || (!row->live && row->due_ms == 0));
-            listed++;
+            due += row->due_ms != 0;
+            in_buckets++;
         }
     }
-    assert(places == mem->count && listed == mem->count);
-    assert(mem->count * 3 <= mem->cap * 2 && mem->used_bytes <= mem->chunk_bytes);
+    for (size_t i = 0; i < TREES; i++) {
+        in_trees += check_tree(mem->trees[i], MEM_BY_ADDRESS);
+    }
+    assert(in_buckets == mem->count && in_trees == mem->count);
+    assert(check_tree(mem->due, MEM_BY_DUE) == due && mem->used_bytes <= mem->chunk_bytes);
 }

@@ -1,7 +1,7 @@
 /* A memtable: the newest rows, in memory, until a merge has brought them to the main table.
  *
- * Rows are found by a hash table and listed by (space, slot), so that a point read is O(1) and a range of slots is read without
- * looking at other slots. Bytes lie in an arena that is forgotten as a whole. An erased row stays as a row without a
+ * Rows are found by a hash table, listed in order by space and slot, and by due time, so that a point read is O(1), and the next row of a
+ * scan O(log rows). Bytes lie in an arena that is forgotten as a whole. An erased row stays as a row without a
  * value: it hides what older tables hold.
  */
 #ifndef RD_STORE_MEMTABLE_H
@@ -13,22 +13,25 @@
 
 #include "base/blob.h"
 #include "base/err.h"
+#include "base/prng.h"
 #include "replication/slot.h"
+#include "store/mem_tree.h"
 #include "store/types.h"
 
 struct mem_row {
-    struct mem_row *slot_next; /* of the same space and slot, in no order */
-    struct mem_row *due_next;  /* of those that were due once */
-    struct blob *value;        /* inside the arena, never to be referenced; NULL: erased */
+    struct mem_row *bucket_next;
+    struct mem_link links[MEM_ORDERS]; /* the order by due time has the rows that are due once */
+    struct blob *value;                /* inside the arena, never to be referenced; NULL: erased */
+    uint64_t hash;                     /* row_hash */
     uint64_t digest;
     uint64_t due_ms;
     uint32_t key_len;
     uint32_t sub_len;
     uint32_t value_room; /* bytes of a value that fit in place of `value` */
+    uint32_t priority;   /* in the orders */
     uint16_t slot;
     uint8_t space;
     bool live;
-    bool in_due;
     uint8_t bytes[]; /* key, then sub */
 };
 
@@ -46,22 +49,21 @@ struct mem_put {
 
 struct mem_chunk;
 
-struct mem_place {
-    uint64_t hash;
-    struct mem_row *row; /* NULL: free */
-};
+#define MEM_SEGMENTS 24
 
 struct memtable {
-    struct mem_place *places; /* owned; `cap` of them, a power of two */
-    size_t cap;
+    struct mem_row **segments[MEM_SEGMENTS]; /* owned; the buckets, see memtable.c */
+    size_t buckets;                          /* in use */
     size_t count;
-    struct mem_row **heads; /* owned; by space and slot */
-    struct mem_row *due;
+    struct mem_row **trees;   /* owned; by space and slot */
+    struct mem_row *due;      /* the tree by due time */
     struct mem_chunk *chunks; /* owned, the one being filled first */
     struct mem_chunk *spare;  /* owned, kept for the next life */
     uint64_t used_bytes;      /* of the arena, by rows */
     uint64_t chunk_bytes;     /* of all chunks */
+    uint64_t bucket_bytes;    /* of all segments */
     uint64_t hash_mask;       /* all ones; tests narrow it so that rows collide */
+    struct prng prng;         /* for priorities */
 };
 
 /* Prepares an empty memtable. Error: RD_ENOMEM. */
@@ -76,8 +78,8 @@ void memtable_clear(struct memtable *mem, uint64_t keep_bytes);
 /* The bytes that memtable_put may take of the arena for such a row. */
 size_t memtable_room(size_t key_len, size_t sub_len, size_t value_len);
 
-/* Makes sure that so many puts, with so many bytes by memtable_room, cannot fail. Error: RD_ENOMEM, nothing changed. */
-enum rd_err memtable_reserve(struct memtable *mem, size_t rows, size_t bytes);
+/* Makes sure that puts that take so many bytes by memtable_room cannot fail. Error: RD_ENOMEM, nothing changed. */
+enum rd_err memtable_reserve(struct memtable *mem, size_t bytes);
 
 /* Puts a row; room must have been reserved. */
 void memtable_put(struct memtable *mem, const struct mem_put *put);
@@ -86,18 +88,24 @@ void memtable_put(struct memtable *mem, const struct mem_put *put);
 const struct mem_row *memtable_find(const struct memtable *mem, const struct store_key *at,
                                     uint64_t hash);
 
-/* The first row of a space and slot, NULL if there is none; the others follow by slot_next, in no order. */
-const struct mem_row *memtable_slot(const struct memtable *mem, enum store_space space,
-                                    uint16_t slot);
+/* The first row of a space and slot, NULL if there is none. O(log rows of it). */
+const struct mem_row *memtable_first(const struct memtable *mem, enum store_space space,
+                                     uint16_t slot);
+
+/* The first row behind `at` in its space and slot, NULL if there is none. O(log rows of it). */
+const struct mem_row *memtable_behind(const struct memtable *mem, const struct store_key *at);
+
+/* The next row of the same space and slot; NULL if there is none. O(log rows of it). */
+const struct mem_row *memtable_next(const struct memtable *mem, const struct mem_row *row);
+
+/* Rows with a due time in its order; `row` NULL: the first. NULL: no more. O(log rows). */
+const struct mem_row *memtable_next_due(const struct memtable *mem, const struct mem_row *row);
 
 /* All rows in the order of row_compare; `*out` (count of them) is to be freed. Error: RD_ENOMEM. */
 enum rd_err memtable_sorted(const struct memtable *mem, const struct mem_row ***out);
 
 /* The address of a row; borrows from it. */
 struct store_key mem_row_key(const struct mem_row *row);
-
-/* qsort's order of pointers to rows: row_compare. */
-int mem_row_order(const void *a, const void *b);
 
 /* All memory that it holds. */
 uint64_t memtable_memory(const struct memtable *mem);

@@ -106,8 +106,8 @@ static uint64_t check_rows(struct check *check, enum store_space space) {
     }
     sqlite3_finalize(stmt);
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-        const struct mem_row *row = memtable_slot(&check->mem, space, (uint16_t)slot);
-        for (; row != NULL; row = row->slot_next) {
+        const struct mem_row *row = memtable_first(&check->mem, space, (uint16_t)slot);
+        for (; row != NULL; row = memtable_next(&check->mem, row)) {
             struct store_key at = mem_row_key(row);
             if (row->value != NULL) {
                 count_row(check, &at, row->live, row->digest);

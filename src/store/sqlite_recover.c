@@ -23,7 +23,7 @@ static enum rd_err apply(struct replay *replay, struct record_reader reader) {
     while (record_next(&reader, &row)) {
         const struct store_key *at = &row.put.at;
         enum rd_err err = memtable_reserve(
-            replay->mem, 1, memtable_room(at->key_len, at->sub_len, row.put.value_len));
+            replay->mem, memtable_room(at->key_len, at->sub_len, row.put.value_len));
         if (err != RD_OK) {
             return err;
         }

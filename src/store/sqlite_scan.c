@@ -1,41 +1,24 @@
 /* Scans of the SQLite engine: the rows of the table and of the memtables as one ordered sequence; see sqlite_engine.h.
  *
- * A memtable lists the rows of a slot in no order: they are collected and sorted when the scan comes to that slot. So a page costs
- * its rows, and the rows in memory of the slots that it touches.
+ * All three are in order already, so a page costs what it shows, and what is hidden or erased between.
  */
 #include <stdlib.h>
 
 #include "store/sqlite_engine.h"
 #include "store/sqlite_row.h"
 
-/* Rows in memory, sorted; `at` is the next. */
-struct view {
-    const struct mem_row **rows; /* owned */
-    size_t count;
-    size_t cap;
-    size_t at;
+/* The rows of one memtable, in order. */
+struct walk {
+    const struct memtable *mem;
+    const struct mem_row *row; /* the next one; NULL: none in this slot */
+    unsigned slot;             /* where it is, or was sought */
 };
-
-static enum rd_err view_add(struct view *view, const struct mem_row *row) {
-    if (view->count == view->cap) {
-        size_t cap = view->cap == 0 ? 64 : view->cap * 2;
-        const struct mem_row **rows = realloc(view->rows, cap * sizeof *rows);
-        if (rows == NULL) {
-            return RD_ENOMEM;
-        }
-        view->rows = rows;
-        view->cap = cap;
-    }
-    view->rows[view->count++] = row;
-    return RD_OK;
-}
 
 struct scan {
     struct store_sqlite *engine;
     const struct store_range *range;
-    const struct store_key *behind; /* NULL: from the start */
-    struct view view;
-    unsigned next_slot; /* whose rows in memory come after the view */
+    struct walk walks[2]; /* the active memtable; the frozen one, if any */
+    unsigned walk_count;
     sqlite3_stmt *stmt;
     bool have_row; /* the statement stands on a row */
     struct store_key row;
@@ -45,40 +28,54 @@ struct scan {
 
 /* ---- rows in memory -------------------------------------------------------------------------------- */
 
-static enum rd_err view_slot(struct scan *scan, const struct memtable *mem,
-                             const struct memtable *newer, uint16_t slot) {
-    enum rd_err err = RD_OK;
-    const struct mem_row *row = memtable_slot(mem, scan->range->space, slot);
-    for (; row != NULL && err == RD_OK; row = row->slot_next) {
-        struct store_key at = mem_row_key(row);
-        if (scan->behind != NULL && row_compare(&at, scan->behind) <= 0) {
-            continue;
-        }
-        if (newer == NULL || memtable_find(newer, &at, row_hash(&at)) == NULL) {
-            err = view_add(&scan->view, row);
-        }
+static void walk_begin(struct scan *scan, const struct memtable *mem,
+                       const struct store_key *behind) {
+    struct walk *walk = &scan->walks[scan->walk_count++];
+    walk->mem = mem;
+    walk->slot = behind == NULL ? scan->range->first_slot : behind->slot;
+    if (walk->slot <= scan->range->last_slot) { /* a cursor may be behind the range */
+        walk->row = behind == NULL ? memtable_first(mem, scan->range->space, (uint16_t)walk->slot)
+                                   : memtable_behind(mem, behind);
     }
-    return err;
 }
 
-/* The next row in memory, erased ones included; NULL at the end. */
-static enum rd_err peek_memory(struct scan *scan, const struct mem_row **out) {
-    struct view *view = &scan->view;
-    enum rd_err err = RD_OK;
-    while (err == RD_OK && view->at == view->count && scan->next_slot <= scan->range->last_slot) {
-        uint16_t slot = (uint16_t)scan->next_slot++;
-        const struct memtable *active = &engine_active(scan->engine)->mem;
-        view->at = view->count = 0;
-        err = view_slot(scan, active, NULL, slot);
-        if (err == RD_OK && scan->engine->frozen) {
-            err = view_slot(scan, &engine_other(scan->engine)->mem, active, slot);
-        }
-        if (view->count > 1) {
-            qsort(view->rows, view->count, sizeof *view->rows, mem_row_order);
-        }
+/* Goes on to the next slots until one has a row. */
+static const struct mem_row *walk_peek(const struct scan *scan, struct walk *walk) {
+    while (walk->row == NULL && walk->slot < scan->range->last_slot) {
+        walk->slot++;
+        walk->row = memtable_first(walk->mem, scan->range->space, (uint16_t)walk->slot);
     }
-    *out = view->at < view->count ? view->rows[view->at] : NULL;
-    return err;
+    return walk->row;
+}
+
+static void walk_on(struct walk *walk) {
+    walk->row = memtable_next(walk->mem, walk->row);
+}
+
+static int mem_compare(const struct mem_row *a, const struct mem_row *b) {
+    struct store_key left = mem_row_key(a);
+    struct store_key right = mem_row_key(b);
+    return row_compare(&left, &right);
+}
+
+/* The next row in memory, erased ones included; NULL at the end. `*from`: whose it is. Of two versions the frozen one is passed. */
+static const struct mem_row *peek_memory(struct scan *scan, struct walk **from) {
+    struct walk *active = &scan->walks[0];
+    const struct mem_row *row = walk_peek(scan, active);
+    *from = active;
+    if (scan->walk_count == 1) {
+        return row;
+    }
+    struct walk *frozen = &scan->walks[1];
+    const struct mem_row *old = walk_peek(scan, frozen);
+    int order = row == NULL ? 1 : old == NULL ? -1 : mem_compare(row, old);
+    if (order == 0) {
+        walk_on(frozen);
+    } else if (order > 0) {
+        *from = frozen;
+        row = old;
+    }
+    return row;
 }
 
 static enum rd_err add_memory(struct page *page, const struct mem_row *mem) {
@@ -149,18 +146,15 @@ static bool page_full(const struct scan *scan) {
  * with it, fails. */
 static enum rd_err scan_finish(struct scan *scan, enum rd_err err) {
     sqlite3_reset(scan->stmt);
-    free(scan->view.rows);
     bool unreadable = err == RD_ECORRUPT || err == RD_EIO;
     return unreadable && scan->page->count > 0 ? RD_OK : err;
 }
 
 /* Adds the first of what memory and table have next; sets page->end if neither has anything. False: no more. */
 static bool scan_one(struct scan *scan, enum rd_err *err) {
-    const struct mem_row *mem = NULL;
-    *err = peek_memory(scan, &mem);
-    if (*err == RD_OK) {
-        *err = peek_table(scan);
-    }
+    struct walk *from;
+    const struct mem_row *mem = peek_memory(scan, &from);
+    *err = peek_table(scan);
     if (*err != RD_OK) {
         return false;
     }
@@ -187,7 +181,7 @@ static bool scan_one(struct scan *scan, enum rd_err *err) {
     if (order == 0) {
         scan->have_row = false;
     }
-    scan->view.at++;
+    walk_on(from);
     *err = mem->value == NULL ? RD_OK : add_memory(scan->page, mem);
     return *err == RD_OK;
 }
@@ -201,13 +195,15 @@ enum rd_err engine_scan(struct store *store, const struct store_range *range,
     struct scan scan = {
         .engine = engine,
         .range = range,
-        .behind = behind,
-        .next_slot = behind == NULL ? range->first_slot : behind->slot,
         .stmt = table_scan(&engine->reader, range, behind, &err),
         .page = page,
         .max_rows = max_rows,
         .max_bytes = max_bytes,
     };
+    walk_begin(&scan, &engine_active(engine)->mem, behind);
+    if (engine->frozen) {
+        walk_begin(&scan, &engine_other(engine)->mem, behind);
+    }
     while (err == RD_OK && scan_one(&scan, &err)) {
     }
     return scan_finish(&scan, err);
@@ -215,29 +211,51 @@ enum rd_err engine_scan(struct store *store, const struct store_range *range,
 
 /* ---- due rows -------------------------------------------------------------------------------------- */
 
-static enum rd_err view_due(struct view *view, const struct memtable *mem,
-                            const struct memtable *newer, uint64_t before_ms) {
-    enum rd_err err = RD_OK;
-    for (const struct mem_row *row = mem->due; row != NULL && err == RD_OK; row = row->due_next) {
-        struct store_key at = mem_row_key(row);
-        if (row->value != NULL && row->due_ms != 0 && row->due_ms <= before_ms &&
-            (newer == NULL || memtable_find(newer, &at, row_hash(&at)) == NULL)) {
-            err = view_add(view, row);
+/* The next due row of a memtable that the newer one, if any, does not hide; NULL: none. */
+static const struct mem_row *due_peek(const struct scan *scan, struct walk *walk,
+                                      uint64_t before_ms) {
+    const struct memtable *newer = walk == &scan->walks[0] ? NULL : scan->walks[0].mem;
+    while (walk->row != NULL && newer != NULL) {
+        struct store_key at = mem_row_key(walk->row);
+        if (memtable_find(newer, &at, walk->row->hash) == NULL) {
+            break;
         }
+        walk->row = memtable_next_due(walk->mem, walk->row);
+    }
+    return walk->row != NULL && walk->row->due_ms <= before_ms ? walk->row : NULL;
+}
+
+static int due_compare(const struct mem_row *a, const struct mem_row *b) {
+    if (a->due_ms != b->due_ms) {
+        return a->due_ms < b->due_ms ? -1 : 1;
+    }
+    return mem_compare(a, b);
+}
+
+static const struct mem_row *due_memory(struct scan *scan, uint64_t before_ms, struct walk **from) {
+    const struct mem_row *first = NULL;
+    for (unsigned i = 0; i < scan->walk_count; i++) {
+        const struct mem_row *row = due_peek(scan, &scan->walks[i], before_ms);
+        if (row != NULL && (first == NULL || due_compare(row, first) < 0)) {
+            first = row;
+            *from = &scan->walks[i];
+        }
+    }
+    return first;
+}
+
+/* Steps to the next row of the table that memory does not know better. */
+static enum rd_err due_table(struct scan *scan) {
+    enum rd_err err = peek_table(scan);
+    while (err == RD_OK && scan->have_row &&
+           engine_find(scan->engine, &scan->row, row_hash(&scan->row)) != NULL) {
+        scan->have_row = false;
+        err = peek_table(scan);
     }
     return err;
 }
 
-static int due_order(const void *a, const void *b) {
-    const struct mem_row *left = *(const struct mem_row *const *)a;
-    const struct mem_row *right = *(const struct mem_row *const *)b;
-    if (left->due_ms != right->due_ms) {
-        return left->due_ms < right->due_ms ? -1 : 1;
-    }
-    return mem_row_order(a, b);
-}
-
-/* Does the table's row, which no memtable has, come before the next one in memory? */
+/* Does the table's row come before the next one in memory? */
 static bool table_first(const struct scan *scan, const struct mem_row *mem) {
     if (mem == NULL || !scan->have_row) {
         return scan->have_row;
@@ -247,19 +265,10 @@ static bool table_first(const struct scan *scan, const struct mem_row *mem) {
     return due != mem->due_ms ? due < mem->due_ms : row_compare(&scan->row, &at) < 0;
 }
 
-static bool known_in_memory(const struct scan *scan) {
-    return engine_find(scan->engine, &scan->row, row_hash(&scan->row)) != NULL;
-}
-
-static bool due_one(struct scan *scan, enum rd_err *err) {
-    do { /* rows that memory knows better */
-        if (scan->have_row && known_in_memory(scan)) {
-            scan->have_row = false;
-        }
-        *err = peek_table(scan);
-    } while (*err == RD_OK && scan->have_row && known_in_memory(scan));
-    struct view *view = &scan->view;
-    const struct mem_row *mem = view->at < view->count ? view->rows[view->at] : NULL;
+static bool due_one(struct scan *scan, uint64_t before_ms, enum rd_err *err) {
+    struct walk *from = NULL;
+    *err = due_table(scan);
+    const struct mem_row *mem = due_memory(scan, before_ms, &from);
     if (*err != RD_OK) {
         return false;
     }
@@ -275,7 +284,7 @@ static bool due_one(struct scan *scan, enum rd_err *err) {
         scan->have_row = false;
     } else {
         *err = add_memory(scan->page, mem);
-        view->at++;
+        from->row = memtable_next_due(from->mem, mem);
     }
     return *err == RD_OK;
 }
@@ -294,17 +303,12 @@ enum rd_err engine_scan_due(struct store *store, uint64_t before_ms, size_t max_
         .max_rows = max_rows,
         .max_bytes = SIZE_MAX,
     };
-    const struct memtable *active = &engine_active(engine)->mem;
-    if (err == RD_OK) {
-        err = view_due(&scan.view, active, NULL, before_ms);
+    for (unsigned i = 0; i < (engine->frozen ? 2u : 1u); i++) {
+        const struct merge_side *side = i == 0 ? engine_active(engine) : engine_other(engine);
+        scan.walks[scan.walk_count++] =
+            (struct walk){.mem = &side->mem, .row = memtable_next_due(&side->mem, NULL)};
     }
-    if (err == RD_OK && engine->frozen) {
-        err = view_due(&scan.view, &engine_other(engine)->mem, active, before_ms);
-    }
-    if (scan.view.count > 1) {
-        qsort(scan.view.rows, scan.view.count, sizeof *scan.view.rows, due_order);
-    }
-    while (err == RD_OK && due_one(&scan, &err)) {
+    while (err == RD_OK && due_one(&scan, before_ms, &err)) {
     }
     return scan_finish(&scan, err);
 }

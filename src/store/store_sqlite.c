@@ -177,8 +177,7 @@ static enum rd_err reserve(struct store_sqlite *engine, const struct batch *batc
         bytes += memtable_room(row->at.key_len, row->at.sub_len,
                                row->now.value == NULL ? 0 : row->now.value->len);
     }
-    return batch->count == 0 ? RD_OK
-                             : memtable_reserve(&engine_active(engine)->mem, batch->count, bytes);
+    return batch->count == 0 ? RD_OK : memtable_reserve(&engine_active(engine)->mem, bytes);
 }
 
 static enum rd_err append(struct store_sqlite *engine, const struct batch *batch) {

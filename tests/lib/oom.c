@@ -1,6 +1,7 @@
 /* Allocation failures on demand; the linker's --wrap brings every call here. */
 #include "tests/lib/oom.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -12,10 +13,11 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 char *__wrap_strdup(const char *text);
 
-static unsigned long made;    /* allocations so far */
-static unsigned long fail_at; /* the value of `made` that fails; 0: none */
-static int fail_on;           /* those behind it fail too */
-static int fired;
+/* Atomic: threads of the program under test allocate too. */
+static atomic_ulong made;    /* allocations so far */
+static atomic_ulong fail_at; /* the value of `made` that fails; 0: none */
+static atomic_int fail_on;   /* those behind it fail too */
+static atomic_int fired;
 static size_t spared[2];
 
 static void arm(unsigned n, int on) {
@@ -51,8 +53,9 @@ static int must_fail(size_t size) {
     if (size > 0 && (size == spared[0] || size == spared[1])) {
         return 0;
     }
-    made++;
-    if (fail_at == 0 || made < fail_at || (made > fail_at && !fail_on)) {
+    unsigned long number = ++made;
+    unsigned long failing = fail_at;
+    if (failing == 0 || number < failing || (number > failing && !fail_on)) {
         return 0;
     }
     fired = 1;

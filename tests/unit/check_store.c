@@ -465,7 +465,7 @@ START_TEST(memory_runs_out_in_commits) {
         done = err == RD_OK && put ? n : done;
         refused += err != RD_OK;
         expect_round(done);
-        if (n % 16 == 0) {
+        if (n <= 8 || n % 16 == 0) { /* a new store has no memory left from batches before */
             rig_reopen(&rig);
             expect_round(done);
         }
