@@ -1,10 +1,12 @@
 /* A memtable; see memtable.h.
  *
- * 1. Each address has at most one row. It is in the bucket of its hash, in the tree of its space and slot and, if it has a due time,
+ * 1. Each address has at most one row. It is in the bucket of its hash, in the list of its space and slot and, if it has a due time,
  *    in the tree of those.
  * 2. Buckets are split one by one as rows come (linear hashing, Litwin 1980): no put pays for all the others. Without memory for
  *    more of them they get fuller, no more. Segment 0 has the first ones, each further segment as many as all before it.
- * 3. Rows and values lie in chunks; used_bytes <= chunk_bytes.
+ * 3. The tree of a space and slot has the rows of its list but for `pending` ones at the head, fewer than MOST_PENDING: most slots have few
+ *    rows and are not scanned while they are here, and putting rows in order costs as much as all the rest.
+ * 4. Rows and values lie in chunks; used_bytes <= chunk_bytes.
  */
 #include "store/memtable.h"
 
@@ -16,6 +18,7 @@
 
 #define CHUNK_BYTES ((size_t)1 << 20)
 #define FIRST_BUCKETS ((size_t)1024)
+#define MOST_PENDING 256
 #define TREES ((size_t)STORE_SPACES * SLOT_COUNT)
 
 struct mem_chunk {
@@ -39,8 +42,11 @@ enum rd_err memtable_init(struct memtable *mem) {
                              .bucket_bytes = FIRST_BUCKETS * sizeof(struct mem_row *),
                              .hash_mask = UINT64_MAX};
     fresh.segments[0] = calloc(FIRST_BUCKETS, sizeof(struct mem_row *));
+    fresh.heads = calloc(TREES, sizeof(struct mem_row *));
     fresh.trees = calloc(TREES, sizeof(struct mem_row *));
-    if (fresh.segments[0] == NULL || fresh.trees == NULL) {
+    fresh.pending = calloc(TREES, sizeof *fresh.pending);
+    if (fresh.segments[0] == NULL || fresh.heads == NULL || fresh.trees == NULL ||
+        fresh.pending == NULL) {
         memtable_free(&fresh);
         return RD_ENOMEM;
     }
@@ -63,7 +69,9 @@ void memtable_free(struct memtable *mem) {
     for (unsigned i = 0; i < MEM_SEGMENTS; i++) {
         free(mem->segments[i]);
     }
+    free(mem->heads);
     free(mem->trees);
+    free(mem->pending);
     *mem = (struct memtable){0};
 }
 
@@ -94,7 +102,9 @@ void memtable_clear(struct memtable *mem, uint64_t keep_bytes) {
         for (unsigned i = 0; i < MEM_SEGMENTS && mem->segments[i] != NULL; i++) {
             memset(mem->segments[i], 0, segment_size(i) * sizeof(struct mem_row *));
         }
+        memset(mem->heads, 0, TREES * sizeof(struct mem_row *));
         memset(mem->trees, 0, TREES * sizeof(struct mem_row *));
+        memset(mem->pending, 0, TREES * sizeof *mem->pending);
     }
     mem->chunks = NULL;
     mem->due = NULL;
@@ -221,15 +231,26 @@ const struct mem_row *memtable_find(const struct memtable *mem, const struct sto
     return mem->count == 0 ? NULL : find(mem, at, hash);
 }
 
-static struct mem_row **tree_of(const struct memtable *mem, enum store_space space, uint16_t slot) {
-    return &mem->trees[(size_t)space * SLOT_COUNT + slot];
+static size_t tree_of(enum store_space space, uint16_t slot) {
+    return (size_t)space * SLOT_COUNT + slot;
+}
+
+/* Puts the pending rows into tree i and returns it. */
+static const struct mem_row *tree_at(struct memtable *mem, size_t i) {
+    struct mem_row *row = mem->heads[i];
+    for (; mem->pending[i] > 0; mem->pending[i]--, row = row->slot_next) {
+        mem_tree_insert(&mem->trees[i], MEM_BY_ADDRESS, row);
+    }
+    return mem->trees[i];
 }
 
 static struct mem_row *insert(struct memtable *mem, const struct store_key *at, uint64_t hash) {
     struct mem_row *row = take(mem, rounded(sizeof *row + at->key_len + at->sub_len));
     struct mem_row **bucket = bucket_of(mem, hash);
+    size_t tree = tree_of(at->space, at->slot);
     *row = (struct mem_row){
         .bucket_next = *bucket,
+        .slot_next = mem->heads[tree],
         .hash = hash,
         .key_len = (uint32_t)at->key_len,
         .sub_len = (uint32_t)at->sub_len,
@@ -244,7 +265,10 @@ static struct mem_row *insert(struct memtable *mem, const struct store_key *at, 
         memcpy(row->bytes + at->key_len, at->sub, at->sub_len);
     }
     *bucket = row;
-    mem_tree_insert(tree_of(mem, at->space, at->slot), MEM_BY_ADDRESS, row);
+    mem->heads[tree] = row;
+    if (++mem->pending[tree] == MOST_PENDING) {
+        (void)tree_at(mem, tree);
+    }
     if (++mem->count > mem->buckets) {
         grow(mem);
     }
@@ -295,18 +319,21 @@ void memtable_put(struct memtable *mem, const struct mem_put *put) {
 
 /* ---- order ----------------------------------------------------------------------------------------- */
 
-const struct mem_row *memtable_first(const struct memtable *mem, enum store_space space,
-                                     uint16_t slot) {
-    return mem_tree_first(*tree_of(mem, space, slot), MEM_BY_ADDRESS);
+bool memtable_has(const struct memtable *mem, enum store_space space, uint16_t slot) {
+    return mem->heads[tree_of(space, slot)] != NULL;
 }
 
-const struct mem_row *memtable_behind(const struct memtable *mem, const struct store_key *at) {
-    return mem_tree_behind(*tree_of(mem, at->space, at->slot), at);
+const struct mem_row *memtable_first(struct memtable *mem, enum store_space space, uint16_t slot) {
+    return mem_tree_first(tree_at(mem, tree_of(space, slot)), MEM_BY_ADDRESS);
 }
 
-const struct mem_row *memtable_next(const struct memtable *mem, const struct mem_row *row) {
-    return mem_tree_next(*tree_of(mem, (enum store_space)row->space, row->slot), MEM_BY_ADDRESS,
-                         row);
+const struct mem_row *memtable_behind(struct memtable *mem, const struct store_key *at) {
+    return mem_tree_behind(tree_at(mem, tree_of(at->space, at->slot)), at);
+}
+
+const struct mem_row *memtable_next(struct memtable *mem, const struct mem_row *row) {
+    size_t tree = tree_of((enum store_space)row->space, row->slot);
+    return mem_tree_next(tree_at(mem, tree), MEM_BY_ADDRESS, row);
 }
 
 const struct mem_row *memtable_next_due(const struct memtable *mem, const struct mem_row *row) {
@@ -314,6 +341,13 @@ const struct mem_row *memtable_next_due(const struct memtable *mem, const struct
                        : mem_tree_next(mem->due, MEM_BY_DUE, row);
 }
 
+static int row_order(const void *a, const void *b) {
+    struct store_key left = mem_row_key(*(const struct mem_row *const *)a);
+    struct store_key right = mem_row_key(*(const struct mem_row *const *)b);
+    return row_compare(&left, &right);
+}
+
+/* The lists are in the order of (space, slot) already: each is sorted alone. The trees are another thread's. */
 enum rd_err memtable_sorted(const struct memtable *mem, const struct mem_row ***out) {
     const struct mem_row **rows = malloc((mem->count + 1) * sizeof *rows);
     if (rows == NULL) {
@@ -321,9 +355,12 @@ enum rd_err memtable_sorted(const struct memtable *mem, const struct mem_row ***
     }
     size_t count = 0;
     for (size_t i = 0; i < TREES; i++) {
-        const struct mem_row *row = mem_tree_first(mem->trees[i], MEM_BY_ADDRESS);
-        for (; row != NULL; row = mem_tree_next(mem->trees[i], MEM_BY_ADDRESS, row)) {
+        size_t first = count;
+        for (const struct mem_row *row = mem->heads[i]; row != NULL; row = row->slot_next) {
             rows[count++] = row;
+        }
+        if (count - first > 1) {
+            qsort(rows + first, count - first, sizeof *rows, row_order);
         }
     }
     assert(count == mem->count);
@@ -332,7 +369,8 @@ enum rd_err memtable_sorted(const struct memtable *mem, const struct mem_row ***
 }
 
 uint64_t memtable_memory(const struct memtable *mem) {
-    return mem->chunk_bytes + mem->bucket_bytes + TREES * sizeof(struct mem_row *);
+    return mem->chunk_bytes + mem->bucket_bytes +
+           TREES * (2 * sizeof(struct mem_row *) + sizeof *mem->pending);
 }
 
 static size_t check_tree(const struct mem_row *root, enum mem_order order) {
@@ -354,6 +392,7 @@ static size_t check_tree(const struct mem_row *root, enum mem_order order) {
 void memtable_check(const struct memtable *mem) {
     size_t in_buckets = 0;
     size_t in_trees = 0;
+    size_t listed = 0;
     size_t due = 0;
     for (size_t i = 0; i < mem->buckets; i++) {
         for (const struct mem_row *row = *bucket_at(mem, i); row != NULL; row = row->bucket_next) {
@@ -365,8 +404,14 @@ void memtable_check(const struct memtable *mem) {
         }
     }
     for (size_t i = 0; i < TREES; i++) {
-        in_trees += check_tree(mem->trees[i], MEM_BY_ADDRESS);
+        const struct mem_row *row = mem->heads[i];
+        assert(mem->pending[i] < MOST_PENDING);
+        in_trees += mem->pending[i] + check_tree(mem->trees[i], MEM_BY_ADDRESS);
+        for (; row != NULL; row = row->slot_next) {
+            assert(tree_of((enum store_space)row->space, row->slot) == i);
+            listed++;
+        }
     }
-    assert(in_buckets == mem->count && in_trees == mem->count);
+    assert(in_buckets == mem->count && listed == mem->count && in_trees == mem->count);
     assert(check_tree(mem->due, MEM_BY_DUE) == due && mem->used_bytes <= mem->chunk_bytes);
 }

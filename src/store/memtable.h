@@ -20,6 +20,7 @@
 
 struct mem_row {
     struct mem_row *bucket_next;
+    struct mem_row *slot_next;         /* of the same space and slot, the newest first */
     struct mem_link links[MEM_ORDERS]; /* the order by due time has the rows that are due once */
     struct blob *value;                /* inside the arena, never to be referenced; NULL: erased */
     uint64_t hash;                     /* row_hash */
@@ -55,7 +56,10 @@ struct memtable {
     struct mem_row **segments[MEM_SEGMENTS]; /* owned; the buckets, see memtable.c */
     size_t buckets;                          /* in use */
     size_t count;
-    struct mem_row **trees;   /* owned; by space and slot */
+    /* By space and slot: */
+    struct mem_row **heads;   /* owned; of the lists of rows */
+    struct mem_row **trees;   /* owned */
+    uint16_t *pending;        /* owned; so many rows at the list's head are not in the tree */
     struct mem_row *due;      /* the tree by due time */
     struct mem_chunk *chunks; /* owned, the one being filled first */
     struct mem_chunk *spare;  /* owned, kept for the next life */
@@ -88,15 +92,18 @@ void memtable_put(struct memtable *mem, const struct mem_put *put);
 const struct mem_row *memtable_find(const struct memtable *mem, const struct store_key *at,
                                     uint64_t hash);
 
-/* The first row of a space and slot, NULL if there is none. O(log rows of it). */
-const struct mem_row *memtable_first(const struct memtable *mem, enum store_space space,
-                                     uint16_t slot);
+/* Is there a row of this space and slot? */
+bool memtable_has(const struct memtable *mem, enum store_space space, uint16_t slot);
+
+/* The first row of a space and slot, NULL if there is none. O(log rows of it), as the next ones, but for some bounded work that was put
+ * off. While a memtable is frozen one thread may call these, and another one memtable_sorted, memtable_find and memtable_has. */
+const struct mem_row *memtable_first(struct memtable *mem, enum store_space space, uint16_t slot);
 
 /* The first row behind `at` in its space and slot, NULL if there is none. O(log rows of it). */
-const struct mem_row *memtable_behind(const struct memtable *mem, const struct store_key *at);
+const struct mem_row *memtable_behind(struct memtable *mem, const struct store_key *at);
 
 /* The next row of the same space and slot; NULL if there is none. O(log rows of it). */
-const struct mem_row *memtable_next(const struct memtable *mem, const struct mem_row *row);
+const struct mem_row *memtable_next(struct memtable *mem, const struct mem_row *row);
 
 /* Rows with a due time in its order; `row` NULL: the first. NULL: no more. O(log rows). */
 const struct mem_row *memtable_next_due(const struct memtable *mem, const struct mem_row *row);

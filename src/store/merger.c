@@ -70,8 +70,8 @@ static enum rd_err put_rows(struct merger *merger, const struct mem_row **rows, 
 static enum rd_err put_slots(struct merger *merger, const struct merge_side *side) {
     enum rd_err err = RD_OK;
     for (unsigned slot = 0; slot < SLOT_COUNT && err == RD_OK; slot++) {
-        if (memtable_first(&side->mem, STORE_OBJECTS, (uint16_t)slot) == NULL &&
-            memtable_first(&side->mem, STORE_LEAVES, (uint16_t)slot) == NULL) {
+        if (!memtable_has(&side->mem, STORE_OBJECTS, (uint16_t)slot) &&
+            !memtable_has(&side->mem, STORE_LEAVES, (uint16_t)slot)) {
             continue;
         }
         struct table_slot data = {.live = side->live[slot]};

@@ -9,7 +9,7 @@
 
 /* The rows of one memtable, in order. */
 struct walk {
-    const struct memtable *mem;
+    struct memtable *mem;
     const struct mem_row *row; /* the next one; NULL: none in this slot */
     unsigned slot;             /* where it is, or was sought */
 };
@@ -28,8 +28,7 @@ struct scan {
 
 /* ---- rows in memory -------------------------------------------------------------------------------- */
 
-static void walk_begin(struct scan *scan, const struct memtable *mem,
-                       const struct store_key *behind) {
+static void walk_begin(struct scan *scan, struct memtable *mem, const struct store_key *behind) {
     struct walk *walk = &scan->walks[scan->walk_count++];
     walk->mem = mem;
     walk->slot = behind == NULL ? scan->range->first_slot : behind->slot;
@@ -304,7 +303,7 @@ enum rd_err engine_scan_due(struct store *store, uint64_t before_ms, size_t max_
         .max_bytes = SIZE_MAX,
     };
     for (unsigned i = 0; i < (engine->frozen ? 2u : 1u); i++) {
-        const struct merge_side *side = i == 0 ? engine_active(engine) : engine_other(engine);
+        struct merge_side *side = i == 0 ? engine_active(engine) : engine_other(engine);
         scan.walks[scan.walk_count++] =
             (struct walk){.mem = &side->mem, .row = memtable_next_due(&side->mem, NULL)};
     }
