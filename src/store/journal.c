@@ -5,7 +5,8 @@
  *    a file that grows costs twice as much.
  * 3. A file without a table is an empty journal: resetting was interrupted.
  *
- * Pages of 1 KB: a commit writes at least one page, and most commits are small.
+ * Pages of 4 KB: a commit alone writes more bytes than with 1 KB, but SQLite finds a page of the WAL in time proportional to its frames, which a
+ * restart felt (1.7 s of processor time per million records against 2.9) and large commits too.
  */
 #include "store/journal.h"
 
@@ -16,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PAGE_BYTES 1024
+#define PAGE_BYTES 4096
 #define FRAME_BYTES (PAGE_BYTES + 24)
 #define ZEROS (64 * 1024)
 
