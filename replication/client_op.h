@@ -14,6 +14,7 @@ enum client_op {
     CLIENT_READ,     /* read R replicas, merge */
     CLIENT_WRITE,    /* set or delete one key */
     CLIENT_REPLICAS, /* what every replica of the key holds (DYNREPLICAS) */
+    CLIENT_RMW,      /* read-modify-write of one key: `value` says how (rmw_port.h) */
     CLIENT_COUNT,    /* live keys of the whole cluster (DBSIZE) */
     CLIENT_SCAN,     /* one page of the keys of the whole cluster */
     CLIENT_FLUSH     /* deletes the keys of such a page */
@@ -25,9 +26,10 @@ struct client_request {
     enum client_op op;
     const void *key; /* borrowed during the step */
     size_t key_len;
-    uint32_t r, w;      /* 0: the node's own */
-    bool monotonic;     /* READ: repair the R replicas before replying */
-    struct blob *value; /* WRITE: borrowed (a reference is taken if kept); NULL: delete */
+    uint32_t r, w;  /* 0: the node's own */
+    bool monotonic; /* READ: repair the R replicas before replying */
+    struct blob *
+        value; /* WRITE: borrowed (a reference is taken if kept); NULL: delete. RMW: the order, never NULL */
     bool
         with_context; /* WRITE: replace exactly what `context` covers (DYNSET, DYNDEL); else all that is there (SET, DEL) */
     const char *context; /* WRITE with_context: a sealed token; borrowed; NULL: covers nothing */
@@ -59,6 +61,7 @@ struct client_reply {
     enum rd_err err; /* RD_OK, or which error; then `text` says it in a sentence, without a code */
     char text[200];
     struct object object; /* READ: merged, newest first, expired siblings still in it */
+    struct buf reply;     /* RMW: of the computation */
     struct buf context;   /* WRITE with_context: the new sealed token (for a READ: node_seal) */
     uint32_t stand_ins;   /* of the nodes that answered and counted: fallbacks, no homes */
     bool existed;         /* WRITE delete: a reader would have seen the key before */

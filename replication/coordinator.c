@@ -35,6 +35,7 @@ enum rd_err coordinator_init(struct coordinator *co, struct core *core) {
 static void order_free(struct write_order *order) {
     blob_unref(order->value);
     blob_unref(order->token);
+    blob_unref(order->rmw);
     context_free(&order->context);
     *order = (struct write_order){0};
 }
@@ -42,6 +43,7 @@ static void order_free(struct write_order *order) {
 static void request_free(struct request *request) {
     if (request->release != NULL)
         request->release(request);
+    op_rmw_release(request);
     order_free(&request->order);
     blob_unref(request->key);
     free(request);
@@ -51,6 +53,7 @@ void coordinator_free(struct coordinator *co) {
     for (uint32_t i = 0; co->slots != NULL && i < co->slot_count; i++)
         if (co->slots[i] != NULL)
             request_free(co->slots[i]);
+    op_rmw_table_free(co);
     free(co->slots);
     free(co->generations);
     free(co->free_slots);
@@ -169,6 +172,8 @@ static void answer_peer(struct coordinator *co, const struct requester *from,
     if (reply != NULL) {
         msg.forward_answer.existed = reply->existed;
         msg.forward_answer.stand_ins = reply->stand_ins;
+        msg.forward_answer.reply =
+            (struct resp_slice){buf_data(&reply->reply), buf_len(&reply->reply)};
         msg.forward_answer.text =
             (struct resp_slice){(const uint8_t *)reply->text, strlen(reply->text)};
         msg.forward_answer.context =
@@ -198,6 +203,8 @@ void coordinator_reply(struct coordinator *co, struct request *request,
     assert(!request->replied);
     core_trace(co->core, "request %llu ends: %s", (unsigned long long)request_id(request),
                rd_err_name(reply == NULL ? RD_ENOMEM : reply->err));
+    if (request->rmw != NULL)
+        op_rmw_ended(co, request, reply);
     request->replied = true;
     co->lingering++;
     answer(co, &request->from, reply, true);

@@ -14,6 +14,7 @@
 #include "replication/op_forward.h"
 #include "replication/op_read.h"
 #include "replication/op_report.h"
+#include "replication/op_rmw.h"
 #include "replication/op_scan.h"
 #include "replication/op_write.h"
 #include "replication/peers.h"
@@ -24,6 +25,7 @@ enum request_kind {
     REQUEST_PARKED, /* a write that waits for the cluster's birth */
     REQUEST_READ,
     REQUEST_WRITE,
+    REQUEST_RMW, /* waits for its turn or shares one; whose turn it is, is a READ and then a WRITE */
     REQUEST_FORWARD,
     REQUEST_REPORT,
     REQUEST_COUNT,
@@ -44,8 +46,9 @@ struct write_order {
     bool with_context;
     struct context context;
     struct blob *token; /* the sealed context as it came, to be forwarded; NULL: none */
+    struct blob *rmw; /* a read-modify-write's own order; `value` is what it comes to; NULL: none */
     uint64_t expires_ms;
-    uint32_t w;
+    uint32_t r, w; /* r: of a read-modify-write; 0: the node's own */
 };
 
 struct request {
@@ -59,7 +62,8 @@ struct request {
     uint64_t hedge_us; /* READ: when more replicas are asked; 0: not wanted */
     struct request *prev, *next; /* by deadline */
     struct request *hedge_prev, *hedge_next;
-    struct write_order order; /* PARKED, WRITE, FORWARD */
+    struct write_order order; /* PARKED, WRITE, FORWARD, RMW */
+    struct rmw *rmw;          /* owned; NULL: it is none */
     void (*release)(
         struct request *request); /* frees what the operation owns; set by it; may be NULL */
     union {
@@ -89,6 +93,7 @@ struct coordinator {
     uint32_t lingering;        /* of those in flight: answered, and open for late answers */
     struct request *deadlines; /* list, earliest first */
     struct request *hedges;    /* list, earliest first */
+    struct rmw_table rmw;
 };
 
 /* Reserves the table of core->conf.max_requests. Error: RD_ENOMEM. The pointers to the others

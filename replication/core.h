@@ -13,6 +13,7 @@
 #include "replication/node_conf.h"
 #include "replication/node_id.h"
 #include "replication/node_stats.h"
+#include "replication/rmw_port.h"
 #include "replication/store_port.h"
 
 struct core {
@@ -27,6 +28,8 @@ struct core {
     enum rd_err store_err;   /* of the last commit: while it is an error, no dots are issued */
     struct node_stats stats; /* counters only; states are filled in by node_stats() */
     struct store_view view;  /* zeroed: there is none */
+    rmw_fn *rmw;             /* NULL: there is none */
+    void *rmw_arg;
 };
 
 /* Who asked for a scan: the top byte of its token. The rest is a number of the user's own. */

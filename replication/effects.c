@@ -16,6 +16,7 @@ void client_reply_free(struct client_reply *reply) {
     buf_free(&reply->context);
     buf_free(&reply->keys);
     blob_unref(reply->after_key);
+    buf_free(&reply->reply);
     for (size_t i = 0; i < reply->report_count; i++)
         buf_free(&reply->reports[i].clock);
     free(reply->reports);

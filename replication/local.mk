@@ -69,6 +69,8 @@ replication_libreplication_la_SOURCES = \
 	replication/op_read.h \
 	replication/op_report.c \
 	replication/op_report.h \
+	replication/op_rmw.c \
+	replication/op_rmw.h \
 	replication/op_scan.c \
 	replication/op_scan.h \
 	replication/op_write.c \
@@ -97,6 +99,7 @@ replication_libreplication_la_SOURCES = \
 	replication/scan_jobs.h \
 	replication/scan_page.c \
 	replication/scan_page.h \
+	replication/rmw_port.h \
 	replication/store_port.h \
 	replication/scrub.c \
 	replication/scrub.h \

@@ -282,6 +282,8 @@ static void request_lost(struct node *node, struct request *request, uint16_t me
     case REQUEST_WRITE:
         op_write_lost(co, request, member);
         break;
+    case REQUEST_RMW: /* it has asked nobody */
+        break;
     case REQUEST_FORWARD:
         op_forward_lost(co, request, member);
         break;
@@ -311,6 +313,9 @@ static void request_expired(struct node *node, struct request *request) {
         break;
     case REQUEST_WRITE:
         op_write_expired(co, request);
+        break;
+    case REQUEST_RMW:
+        op_rmw_expired(co, request);
         break;
     case REQUEST_FORWARD:
         op_forward_expired(co, request);
@@ -358,7 +363,7 @@ static void settle(struct node *node) {
             start_parked(node);
         while (replica_next(&node->replica, &answer) || replica_next(&node->hints.copies, &answer))
             node_on_replica_answer(node, &answer);
-    } while (node_give_scans(node) || tell_lost(node));
+    } while (op_rmw_settle(&node->co) || node_give_scans(node) || tell_lost(node));
 }
 
 /* ---- events --------------------------------------------------------------------------------------- */

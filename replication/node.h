@@ -23,6 +23,7 @@
 #include "replication/node_id.h"
 #include "replication/node_stats.h"
 #include "replication/object.h"
+#include "replication/rmw_port.h"
 #include "replication/store_port.h"
 #include "resp/slice.h"
 
@@ -171,6 +172,9 @@ bool node_background_idle(const struct node *node);
 
 /* Switches anti-entropy on or off, and changes its interval. */
 void node_set_anti_entropy(struct node *node, bool on, uint32_t interval_ms);
+
+/* Says what read-modify-writes compute, before the first step. Without it they are refused. `arg` is borrowed for the node's life. */
+void node_set_rmw(struct node *node, rmw_fn *rmw, void *arg);
 
 /* Asserts the node's invariants; for tests and the simulator. */
 void node_check(const struct node *node);

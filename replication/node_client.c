@@ -57,7 +57,7 @@ void node_start_write(struct node *node, struct request *request) {
     bool home = placement_is_home(&node->placement, request->partition);
     if (home && store_err != RD_OK && !has_other_home(node, request->partition)) {
         coordinator_fail(&node->co, request, store_err, NO_WRITES, rd_err_text(store_err));
-    } else if (home && store_err == RD_OK) {
+    } else if (home && store_err == RD_OK && request->order.rmw == NULL) {
         request->kind = REQUEST_WRITE;
         op_write_start(&node->co, request);
     } else {
@@ -82,7 +82,12 @@ static enum rd_err make_order(const struct node *node, const struct client_reque
             return err;
         }
     }
-    order->value = blob_ref(client->value);
+    if (client->op == CLIENT_RMW) {
+        order->rmw = blob_ref(client->value);
+        order->r = client->r;
+    } else {
+        order->value = blob_ref(client->value);
+    }
     return RD_OK;
 }
 
@@ -97,9 +102,13 @@ static struct request *open_write(struct node *node, const struct requester *fro
                                &request);
     if (err == RD_OK) {
         request->order = order;
-        return request;
+        if (order.rmw == NULL || op_rmw_make(request) == RD_OK)
+            return request;
+        coordinator_fail(&node->co, request, RD_ENOMEM, "out of memory; nothing was written");
+        return NULL;
     }
     blob_unref(order.value);
+    blob_unref(order.rmw);
     blob_unref(order.token);
     context_free(&order.context);
     coordinator_turn_away(&node->co, from, err, rd_err_text(err));
@@ -126,7 +135,11 @@ void node_on_client(struct node *node, const struct client_request *client) {
         coordinator_turn_away(&node->co, &from, RD_ECLUSTERDOWN, closed_reason(node));
         return;
     }
-    if (client->op == CLIENT_WRITE) {
+    if (client->op == CLIENT_RMW && node->core.rmw == NULL) {
+        coordinator_turn_away(&node->co, &from, RD_EREFUSED, "this node computes nothing");
+        return;
+    }
+    if (client->op == CLIENT_WRITE || client->op == CLIENT_RMW) {
         on_write(node, &from, client);
         return;
     }
@@ -182,8 +195,14 @@ void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *
         coordinator_turn_away(&node->co, &from, node->core.store_err, text);
         return;
     }
+    bool is_rmw = (msg->forward.flags & WIRE_FORWARD_RMW) != 0;
+    if (is_rmw && (node->core.rmw == NULL || (msg->forward.flags & WIRE_FORWARD_DELETE) != 0)) {
+        coordinator_turn_away(&node->co, &from, RD_EREFUSED, "this node computes nothing like it");
+        return;
+    }
     struct client_request client = {
-        .op = CLIENT_WRITE,
+        .op = is_rmw ? CLIENT_RMW : CLIENT_WRITE,
+        .r = (uint32_t)(msg->forward.r <= PREFLIST_MAX_N ? msg->forward.r : 0),
         .key = msg->forward.key.data,
         .key_len = msg->forward.key.len,
         .w = (uint32_t)(msg->forward.w <= PREFLIST_MAX_N ? msg->forward.w : 0),
@@ -201,6 +220,8 @@ void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *
     }
     struct request *request = open_write(node, &from, &client);
     blob_unref(client.value);
-    if (request != NULL)
+    if (request != NULL && client.op == CLIENT_RMW)
+        op_rmw_start(&node->co, request);
+    else if (request != NULL)
         node_start_write(node, request);
 }

@@ -138,6 +138,8 @@ static void on_read(struct node *node, uint16_t member, const struct wire_msg *m
     struct asker asker = {
         .kind = ASKER_PEER, .member = member, .id = msg->read.id, .digest = msg->read.digest};
     struct blob *key;
+    if (msg->read.turn != 0 && op_rmw_defers(&node->co, msg->read.key, &asker))
+        return;
     enum rd_err err = blob_new(msg->read.key.data, msg->read.key.len, &key);
     if (err == RD_OK) {
         err = replica_read(node_copies(node, msg->read.key), key, &asker);

@@ -138,6 +138,11 @@ void node_set_anti_entropy(struct node *node, bool on, uint32_t interval_ms) {
     node->core.conf.anti_entropy_interval_ms = interval_ms;
 }
 
+void node_set_rmw(struct node *node, rmw_fn *rmw, void *arg) {
+    node->core.rmw = rmw;
+    node->core.rmw_arg = arg;
+}
+
 void node_check(const struct node *node) {
     assert(node->magic == NODE_MAGIC && !node->stepping);
     assert(node_id_compare(&node->members.items[MEMBER_SELF].id, &node->core.self) == 0);

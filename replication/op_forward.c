@@ -21,12 +21,15 @@ static void make_message(const struct request *request, struct wire_msg *msg) {
     const struct write_order *order = &request->order;
     *msg = (struct wire_msg){.kind = WIRE_FORWARD};
     msg->forward.id = request_id(request);
+    msg->forward.r = order->r;
     msg->forward.w = order->w;
     msg->forward.expires_ms = order->expires_ms;
     msg->forward.key = blob_slice(request->key);
-    msg->forward.value = blob_slice(order->value);
+    msg->forward.value = blob_slice(order->rmw != NULL ? order->rmw : order->value);
     msg->forward.context = blob_slice(order->token);
-    msg->forward.flags = (order->value == NULL ? WIRE_FORWARD_DELETE : 0) |
+    bool deletes = order->value == NULL && order->rmw == NULL;
+    msg->forward.flags = (deletes ? WIRE_FORWARD_DELETE : 0) |
+                         (order->rmw != NULL ? WIRE_FORWARD_RMW : 0) |
                          (order->with_context ? WIRE_FORWARD_WITH_CONTEXT : 0) |
                          (order->token != NULL ? WIRE_FORWARD_HAS_CONTEXT : 0);
 }
@@ -42,9 +45,20 @@ static bool may_stand_in(const struct coordinator *co, const uint16_t *homes, si
 
 /* No healthy home takes it: the node that was asked does, as a fallback. */
 static void stand_in(struct coordinator *co, struct request *request) {
+    if (request->order.rmw != NULL) {
+        memset(&request->forward, 0, sizeof(request->forward));
+        op_rmw_start(co, request);
+        return;
+    }
     request->kind = REQUEST_WRITE;
     memset(&request->write, 0, sizeof(request->write));
     op_write_start(co, request);
+}
+
+/* True if a read-modify-write can run here. */
+static bool is_for_here(const struct coordinator *co, const struct request *request,
+                        uint16_t home) {
+    return home == MEMBER_SELF && request->order.rmw != NULL && co->core->store_err == RD_OK;
 }
 
 /* Goes on without an answer to pass on: to the best home not tried yet, or here. Says whether it
@@ -58,6 +72,11 @@ static bool try_next(struct coordinator *co, struct request *request) {
     bool fallback = may_stand_in(co, homes, count);
     for (int slow = 0; slow <= !fallback; slow++)
         for (size_t i = 0; i < count; i++) {
+            if (is_for_here(co, request, homes[i])) {
+                memset(op, 0, sizeof(*op));
+                op_rmw_start(co, request);
+                return true;
+            }
             if (was_tried(op, homes[i]) || peers_healthy(co->peers, homes[i]) == slow ||
                 !peers_say(co->peers, homes[i], &msg))
                 continue;
@@ -106,6 +125,9 @@ void op_forward_answer(struct coordinator *co, struct request *request, uint16_t
     reply->stand_ins =
         (uint32_t)(msg->forward_answer.stand_ins <= PREFLIST_MAX_N ? msg->forward_answer.stand_ins
                                                                    : PREFLIST_MAX_N);
+    if (buf_append(&reply->reply, msg->forward_answer.reply.data, msg->forward_answer.reply.len) !=
+        RD_OK)
+        reply->err = RD_EUNKNOWN; /* it was done, and how is lost */
     if (context.len <= CONTEXT_MAX_TOKEN_BYTES &&
         buf_append(&reply->context, context.data, context.len) != RD_OK)
         reply->err = RD_ENOMEM;

@@ -22,7 +22,8 @@ struct op_forward {
     uint64_t turn;   /* in which */
 };
 
-/* Starts, with request->order filled. May end the request at once. */
+/* Starts, with request->order filled. May end the request at once. A read-modify-write goes to the first
+ * home of all, and runs here if that is this node. */
 void op_forward_start(struct coordinator *co, struct request *request);
 
 /* The home has answered. */

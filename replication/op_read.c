@@ -62,6 +62,7 @@ static bool ask(struct coordinator *co, struct request *request, struct read_hom
         struct wire_msg msg = {.kind = WIRE_READ};
         msg.read.id = request_id(request);
         msg.read.digest = request->read.own_digest;
+        msg.read.turn = request->rmw != NULL;
         msg.read.key = (struct resp_slice){request->key->bytes, request->key->len};
         if (!peers_say(co->peers, home->member, &msg))
             return false;
@@ -156,8 +157,13 @@ static void fail(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
     repair_all(co, request);
     co->core->stats.quorum_failures_read++;
-    coordinator_fail(co, request, RD_ENOQUORUM, "%u of %u replicas answered, %u are needed",
-                     quorum_counted(&op->quorum), op->home_count, op->quorum.needed);
+    bool out = request->rmw != NULL && op_rmw_is_out(request);
+    coordinator_fail(co, request, out ? RD_EUNKNOWN : RD_ENOQUORUM,
+                     "%u of %u replicas answered, %u are needed%s", quorum_counted(&op->quorum),
+                     op->home_count, op->quorum.needed,
+                     out                    ? "; the write may have happened"
+                     : request->rmw != NULL ? "; nothing was written"
+                                            : "");
 }
 
 void op_read_start(struct coordinator *co, struct request *request, uint32_t r, bool monotonic) {
@@ -185,8 +191,8 @@ void op_read_start(struct coordinator *co, struct request *request, uint32_t r, 
                          op->home_count, op->quorum.needed);
         return;
     }
-    op->ask_all =
-        co->core->conf.read_repair && !monotonic && prng_chance(&co->core->prng, 1, CHECKED_SHARE);
+    op->ask_all = request->rmw != NULL || (co->core->conf.read_repair && !monotonic &&
+                                           prng_chance(&co->core->prng, 1, CHECKED_SHARE));
     op->own_first = op->homes[0].member == MEMBER_SELF && ask(co, request, &op->homes[0]);
     if (!op->own_first)
         ask_enough(co, request);
@@ -194,8 +200,10 @@ void op_read_start(struct coordinator *co, struct request *request, uint32_t r, 
         fail(co, request);
         return;
     }
-    op->hedge_delay_us = hedge_delay(co, op);
-    if (op->hedge_delay_us > 0)
+    op->hedge_delay_us = request->rmw != NULL
+                             ? (uint64_t)co->core->conf.request_timeout_ms * 1000 / 2
+                             : hedge_delay(co, op);
+    if (op->hedge_delay_us > 0 && request->hedge_us == 0)
         coordinator_hedge_at(co, request, co->core->now.mono_us + op->hedge_delay_us);
 }
 
@@ -326,6 +334,12 @@ static void reply_when_repaired(struct coordinator *co, struct request *request)
 static void finish(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
     settle(co, op);
+    if (request->rmw != NULL) {
+        struct object merged = op->merged;
+        op->merged = (struct object){0};
+        op_rmw_read(co, request, &merged);
+        return;
+    }
     if (op->monotonic) {
         op->repairing = true;
         if (repair_all(co, request))
@@ -352,6 +366,16 @@ void op_read_repaired(struct coordinator *co, struct request *request, uint16_t 
         coordinator_fail(co, request, RD_ENOQUORUM, NOT_REPAIRED);
 }
 
+/* True if a read-modify-write has to hear more homes than R: any may have a turn of its own. */
+static bool awaits_turn(const struct coordinator *co, const struct request *request) {
+    for (uint8_t i = 0; request->rmw != NULL && i < request->read.home_count; i++) {
+        const struct read_home *home = &request->read.homes[i];
+        if (home->asked && !home->answered && coordinator_healthy(co, home->member))
+            return true;
+    }
+    return false;
+}
+
 /* ---- answers -------------------------------------------------------------------------------------- */
 
 /* True if the good answers are enough to tell what is there: fallbacks alone cannot say that nothing
@@ -374,7 +398,9 @@ static void count(struct coordinator *co, struct request *request, struct read_h
         close_if_complete(co, request);
         return;
     }
-    if (verdict == QUORUM_MET && can_tell(co, op)) {
+    if (verdict == QUORUM_MET && request->rmw != NULL && !op->own_first)
+        ask_enough(co, request); /* R may be 1 */
+    if (verdict == QUORUM_MET && can_tell(co, op) && !awaits_turn(co, request)) {
         finish(co, request);
         return;
     }
@@ -420,10 +446,29 @@ void op_read_answer(struct coordinator *co, struct request *request,
         co->core->stats.late_answers++;
         return;
     }
-    if (home->member != MEMBER_SELF)
+    if (home->member != MEMBER_SELF && request->rmw == NULL)
         peers_answered(co->peers, home->member, co->core->now.mono_us - home->asked_us);
     peers_served(co->peers, home->member);
-    count(co, request, home, take(co, op, home, answer));
+    bool good = take(co, op, home, answer);
+    if (home->again > 0)
+        home->again--;
+    else
+        count(co, request, home, good);
+}
+
+void op_read_again(struct coordinator *co, struct request *request, uint16_t member) {
+    struct op_read *op = &request->read;
+    struct read_home *home = find_home(op, member);
+    if (home == NULL)
+        return; /* the own copy comes first; then it is asked anyway */
+    struct wire_msg msg = {.kind = WIRE_READ};
+    msg.read.id = request_id(request);
+    msg.read.turn = 1;
+    msg.read.key = (struct resp_slice){request->key->bytes, request->key->len};
+    if (!peers_say(co->peers, member, &msg))
+        return;
+    home->again += !home->answered;
+    home->answered = false;
 }
 
 void op_read_lost(struct coordinator *co, struct request *request, uint16_t member) {
@@ -440,8 +485,16 @@ void op_read_lost(struct coordinator *co, struct request *request, uint16_t memb
 void op_read_hedge(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
     uint64_t now = co->core->now.mono_us;
-    if (op->repairing || request->replied)
+    if (request->kind != REQUEST_READ || op->repairing || request->replied)
         return;
+    if (request->rmw != NULL) {
+        for (uint8_t i = 0; i < op->home_count; i++)
+            if (op->homes[i].asked && !op->homes[i].answered && op->homes[i].member != MEMBER_SELF)
+                peers_missed(co->peers, op->homes[i].member, op->homes[i].asked_us);
+        if (quorum_verdict(&op->quorum) == QUORUM_MET && can_tell(co, op))
+            finish(co, request);
+        return;
+    }
     for (uint8_t i = 0; i < op->count; i++) {
         const struct read_home *home = &op->homes[i];
         if (home->asked && !home->answered && home->member != MEMBER_SELF)

@@ -13,6 +13,9 @@
  *
  * Nil is an answer like any other, of a home. A fallback that has nothing counts only beside a home's answer: fallbacks alone cannot say that
  * a key is not there (TRAPS notfound_from_empty_fallback).
+ *
+ * The read of a read-modify-write (op_rmw.h) asks all homes and waits for all that are healthy, until half the time is over; it
+ * hands over what it has merged instead of replying.
  */
 #ifndef RD_REPLICATION_OP_READ_H
 #define RD_REPLICATION_OP_READ_H
@@ -41,6 +44,7 @@ struct read_home {
     uint64_t asked_us;
     uint64_t asked_digest; /* what it was told is here already */
     uint64_t digest;       /* of its answer */
+    uint32_t again;        /* answers that come before the one that counts */
     bool repairing;        /* MONOTONIC: its repair has not been acknowledged */
 };
 
@@ -69,6 +73,9 @@ void op_read_answer(struct coordinator *co, struct request *request,
 
 /* A replica has acknowledged a repair, or failed to. */
 void op_read_repaired(struct coordinator *co, struct request *request, uint16_t member, bool ok);
+
+/* For a read-modify-write: what `member` answers, or has answered, is not enough; asks it once more. */
+void op_read_again(struct coordinator *co, struct request *request, uint16_t member);
 
 /* A member lost a link: what it was asked may stay unanswered. */
 void op_read_lost(struct coordinator *co, struct request *request, uint16_t member);

@@ -218,7 +218,7 @@ static enum rd_err make_next(struct coordinator *co, struct request *request,
     bool blind = is_blind(request) || RD_PLANTED(co->core, CONTEXT_IGNORED);
     if (err == RD_OK && blind)
         err = object_context(next, &all);
-    if (err == RD_OK && op->round > 1 && is_overtaken(co, request, next))
+    if (err == RD_OK && op->round > 1 && request->rmw == NULL && is_overtaken(co, request, next))
         err = clear_beside(co, request, next);
     else if (err == RD_OK)
         err = apply(co, request, entry, next, blind ? &all : &request->order.context, &dot);
@@ -323,6 +323,8 @@ static enum rd_err begin_round(struct coordinator *co, struct request *request,
     err = store(co, request, entry, &next);
     if (err == RD_OK)
         write_targets_send(co, request);
+    if (request->rmw != NULL)
+        object_free(&op->seen); /* it is in the object; from now on what is beside it */
     return err;
 }
 
@@ -342,6 +344,8 @@ void op_write_loaded(struct coordinator *co, struct request *request, enum rd_er
             give_up_catching(co, request);
         return;
     }
+    if (request->rmw != NULL && !op_rmw_prepare(co, request, replica_held(entry)))
+        return;
     err = begin_round(co, request, entry);
     if (err != RD_OK)
         refuse(co, request, err);
@@ -359,7 +363,8 @@ static void close_if_complete(struct coordinator *co, struct request *request) {
 
 static void reply(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
-    struct client_reply *out = coordinator_reply_new(RD_OK);
+    struct client_reply *out =
+        request->rmw != NULL ? op_rmw_reply(request) : coordinator_reply_new(RD_OK);
     if (out != NULL) {
         out->existed = op->existed;
         out->stand_ins = quorum_stand_ins(&op->quorum);
@@ -394,7 +399,9 @@ static void go_on(struct coordinator *co, struct request *request) {
         fail_unknown(co, request);
     } else if (op->stored) {
         bool covered = object_is_empty(&op->seen) && op->met.version.count == 0;
-        if (op->round > 1 || !is_blind(request) || covered ||
+        if (request->rmw != NULL && !op_rmw_written(co, request, covered))
+            return;
+        if (request->rmw != NULL || op->round > 1 || !is_blind(request) || covered ||
             RD_PLANTED(co->core, NO_SECOND_ROUND)) {
             reply(co, request);
             return;
@@ -409,6 +416,8 @@ static enum rd_err note_uncovered(const struct coordinator *co, struct request *
                                   const struct write_answer *answer) {
     struct op_write *op = &request->write;
     bool over = is_overtaken(co, request, answer->object);
+    if (over && request->rmw != NULL)
+        return RD_OK; /* it has taken effect */
     enum rd_err err = object_merge(over ? &op->over : &op->seen, answer->object, NULL);
     if (err == RD_OK && answer->met != NULL)
         err = version_join(&op->met.version, answer->met);
@@ -438,8 +447,8 @@ void op_write_answer(struct coordinator *co, struct request *request,
         return;
     }
     op->stored = op->stored || answer->member == MEMBER_SELF;
-    if (err == RD_OK && is_blind(request) && op->round == 1 && !request->replied &&
-        answer->uncovered > 0 && answer->object != NULL)
+    if (err == RD_OK && is_blind(request) && (op->round == 1 || request->rmw != NULL) &&
+        !request->replied && answer->uncovered > 0 && answer->object != NULL)
         err = note_uncovered(co, request, answer);
     write_targets_answered(co, request, target, err);
     go_on(co, request);

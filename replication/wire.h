@@ -73,6 +73,7 @@ struct wire_hello {
 #define WIRE_FORWARD_DELETE 1u
 #define WIRE_FORWARD_WITH_CONTEXT 2u
 #define WIRE_FORWARD_HAS_CONTEXT 4u
+#define WIRE_FORWARD_RMW 8u /* value is the order of a read-modify-write */
 
 /* SCAN flags. */
 #define WIRE_SCAN_BEHIND_KEY 1u
@@ -123,6 +124,8 @@ struct wire_msg {
             uint64_t id; /* request, given back in the answer */
             uint64_t
                 digest; /* of what the asker holds: who holds the same need not send it; 0: send it */
+            uint64_t
+                turn; /* 1: for a read-modify-write, which wants to be the only one (op_rmw.h) */
             struct resp_slice key;
         } read;
         struct {
@@ -152,7 +155,7 @@ struct wire_msg {
         struct {
             uint64_t id;
             uint64_t flags;
-            uint64_t w;
+            uint64_t r, w;
             uint64_t expires_ms;
             struct resp_slice key, value, context;
         } forward;
@@ -162,7 +165,8 @@ struct wire_msg {
             uint64_t handled; /* 0: the request was turned away before anything was done */
             uint64_t existed;
             struct resp_slice text, context;
-            uint64_t stand_ins; /* fallbacks among the acknowledgements that counted */
+            uint64_t stand_ins;      /* fallbacks among the acknowledgements that counted */
+            struct resp_slice reply; /* of a read-modify-write */
         } forward_answer;
         struct {
             uint64_t id;

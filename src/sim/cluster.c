@@ -131,6 +131,11 @@ struct op *cluster_del_later(struct cluster *c, unsigned node, const char *key) 
     return ask(c, node, CLIENT_WRITE, key, NULL, false, NULL);
 }
 
+struct op *cluster_append_later(struct cluster *c, unsigned node, const char *key,
+                                const char *text) {
+    return ask(c, node, CLIENT_RMW, key, text, false, NULL);
+}
+
 struct op *cluster_get_later(struct cluster *c, unsigned node, const char *key) {
     return ask(c, node, CLIENT_READ, key, NULL, false, NULL);
 }
@@ -159,6 +164,10 @@ struct op *cluster_await(struct cluster *c, struct op *op) {
 static struct op *succeed(struct cluster *c, struct op *op) {
     cluster_expect_outcome(c, op, RD_OK);
     return op;
+}
+
+struct op *cluster_append(struct cluster *c, unsigned node, const char *key, const char *text) {
+    return succeed(c, cluster_append_later(c, node, key, text));
 }
 
 struct op *cluster_set(struct cluster *c, unsigned node, const char *key, const char *value) {

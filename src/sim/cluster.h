@@ -46,6 +46,9 @@ struct world *cluster_world(struct cluster *c);
 struct op *cluster_set(struct cluster *c, unsigned node, const char *key, const char *value);
 struct op *cluster_del(struct cluster *c, unsigned node, const char *key);
 
+/* A read-modify-write that appends `text` (sim/sums.h). Expects success. */
+struct op *cluster_append(struct cluster *c, unsigned node, const char *key, const char *text);
+
 /* GET or DYNGET: the op has object and token. Expects success. */
 struct op *cluster_get(struct cluster *c, unsigned node, const char *key);
 
@@ -58,6 +61,8 @@ struct op *cluster_dynset(struct cluster *c, unsigned node, const char *key, con
 struct op *cluster_ask(struct cluster *c, const struct op *request);
 struct op *cluster_set_later(struct cluster *c, unsigned node, const char *key, const char *value);
 struct op *cluster_del_later(struct cluster *c, unsigned node, const char *key);
+struct op *cluster_append_later(struct cluster *c, unsigned node, const char *key,
+                                const char *text);
 struct op *cluster_get_later(struct cluster *c, unsigned node, const char *key);
 struct op *cluster_get_r_later(struct cluster *c, unsigned node, const char *key, uint32_t r);
 struct op *cluster_dynset_later(struct cluster *c, unsigned node, const char *key,

@@ -17,6 +17,7 @@
 #include "sim/faults.h"
 #include "sim/judge.h"
 #include "sim/mem.h"
+#include "sim/sums.h"
 #include "sim/workload.h"
 
 #define SECOND_US UINT64_C(1000000)
@@ -267,6 +268,22 @@ static void check_key(struct run *run, struct judge *judge, const struct judged_
     }
 }
 
+static void judge_sums(struct run *run) {
+    size_t ops = world_history(run->world)->count;
+    for (uint32_t i = 0; i < SUMS_KEYS && fine(run) && !run->plan.beyond; i++) {
+        struct blob *key = sums_key(i);
+        char text[160];
+        struct left left = left_look(run->world, key, false);
+        const struct op *last = left_is_unreadable(&left) ? NULL : read_all(run, key, i);
+        if (last != NULL &&
+            !sums_check(&run->plan, world_history(run->world), ops, key, last, text)) {
+            violated(run, text);
+        }
+        object_free(&left.merged);
+        blob_unref(key);
+    }
+}
+
 static void judge_all(struct run *run) {
     struct judge judge;
     if (run->plan.world.node.anti_entropy) {
@@ -277,6 +294,8 @@ static void judge_all(struct run *run) {
                                              .nodes = world_nodes(run->world),
                                              .history = world_history(run->world),
                                              .losses = faults_losses(run->faults)});
+    judge_sums(run);
+    world_elapse(run->world, SECOND_US);
     uint64_t rows = run->rows;
     for (uint32_t k = 0; k < judge.key_count && fine(run); k++) {
         if (judge.keys[k].key != NULL) {

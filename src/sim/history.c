@@ -12,6 +12,7 @@ static void op_free(struct op *op) {
     blob_unref(op->value);
     blob_unref(op->context);
     blob_unref(op->token);
+    blob_unref(op->result);
     object_free(&op->object);
     buf_free(&op->keys);
     for (size_t i = 0; i < op->report_count; i++) {
@@ -71,6 +72,9 @@ void history_answer(struct history *history, struct op *op, struct client_reply 
     op->next_cursor = reply->cursor;
     op->keys = reply->keys;
     reply->keys = (struct buf){0};
+    if (op->kind == CLIENT_RMW && reply->err == RD_OK) {
+        op->result = mem_blob(buf_data(&reply->reply), buf_len(&reply->reply));
+    }
     op->reports = reply->reports;
     op->report_count = reply->report_count;
     reply->reports = NULL;

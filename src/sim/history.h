@@ -12,7 +12,7 @@ struct op {
     uint32_t node;        /* whom the client asked */
     uint32_t client;      /* who asked; for the workload */
     struct blob *key;     /* owned, as are the others */
-    struct blob *value;   /* WRITE: NULL deletes */
+    struct blob *value;   /* WRITE: NULL deletes; RMW: the order */
     struct blob *context; /* the token sent; NULL: none */
     bool with_context;
     const struct op *seen; /* WRITE with a context: the op that was answered with it; NULL: none */
@@ -36,6 +36,7 @@ struct op {
     uint64_t next_cursor;           /* of SCAN and FLUSH: 0 at the end */
     struct buf keys;                /* of a SCAN: as in client_reply */
     struct object object;           /* of a read: what came back */
+    struct blob *result;            /* of a read-modify-write; NULL: none */
     struct blob *token;             /* the context that came back; NULL: none */
     struct replica_report *reports; /* of DYNREPLICAS; owned */
     size_t report_count;

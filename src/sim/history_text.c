@@ -25,6 +25,12 @@ void history_text_request(const struct op *op, struct buf *out) {
             mem_printf(out, " with context");
         }
         break;
+    case CLIENT_RMW:
+        mem_printf(out, "APPEND ");
+        blob_text(out, op->key);
+        mem_printf(out, " ");
+        blob_text(out, op->value);
+        break;
     case CLIENT_REPLICAS:
         mem_printf(out, "REPLICAS ");
         blob_text(out, op->key);
@@ -53,6 +59,8 @@ void history_text_answer(const struct op *op, struct buf *out) {
         mem_printf(out, "%s", rd_err_text(op->err));
     } else if (op->kind == CLIENT_READ) {
         trace_text_object(out, &op->object);
+    } else if (op->kind == CLIENT_RMW) {
+        blob_text(out, op->result);
     } else if (op->kind == CLIENT_COUNT) {
         mem_printf(out, "%llu", (unsigned long long)op->number);
     } else if (op->kind == CLIENT_WRITE && op->value == NULL) {

@@ -195,7 +195,7 @@ static void work_out(struct judge *judge, struct judged_key *key, struct judged_
 /* ---- the whole history ----------------------------------------------------------------------- */
 
 static void add(struct judge *judge, const struct op *op) {
-    if (op->key == NULL) {
+    if (op->key == NULL || op->kind == CLIENT_RMW) {
         return;
     }
     struct judged_key *key = &judge->keys[workload_key_number(op->key)];

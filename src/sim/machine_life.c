@@ -7,6 +7,7 @@
 
 #include "sim/machine.h"
 #include "sim/mem.h"
+#include "sim/sums.h"
 #include "store/port.h"
 
 /* The rows of the store that a node is told at its birth. RD_ENOTFOUND is no error. */
@@ -60,6 +61,7 @@ enum rd_err machine_start(struct world *world, uint32_t i) {
     machine->timer_us = UINT64_MAX;
     const struct store_view view = port_view(machine->disk.store);
     node_set_store_view(machine->node, &view);
+    node_set_rmw(machine->node, sums_compute, NULL);
     network_listen(world->network, i, machine->conf.cluster_port, machine->life);
     machine->resumed_us = world->now_us;
     machine_step(

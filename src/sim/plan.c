@@ -2,6 +2,7 @@
 #include "sim/plan.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/prng.h"
 #include "sim/mem.h"
@@ -134,6 +135,23 @@ static void draw_phases(struct plan *plan, struct prng *prng, enum plan_mode mod
     }
 }
 
+/* Nodes die and come back, but those that run are in touch: what read-modify-writes add up to can be judged. */
+static void keep_together(struct plan *plan) {
+    static const enum plan_fault kept[] = {FAULT_KILL, FAULT_KILL_INSIDE, FAULT_CRASH_LOOP,
+                                           FAULT_CLOCK_JUMP, FAULT_CLOCK_DRIFT};
+    uint32_t weights[FAULT_KINDS] = {0};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        weights[kept[i]] = plan->fault_weights[kept[i]];
+    }
+    memcpy(plan->fault_weights, weights, sizeof weights);
+    plan->fault_weights[FAULT_KILL] += 5;
+    plan->request_weights[REQUEST_APPEND] += 60;
+    struct network_conf *network = &plan->world.network;
+    network->drop_ppm = network->duplicate_ppm = network->reorder_ppm = network->tail_ppm = 0;
+    plan->world.disk.stall_ppm = 0;
+    plan->birth_us = 0;
+}
+
 void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     struct prng prng;
     prng_seed(&prng, seed);
@@ -145,6 +163,9 @@ void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     draw_phases(plan, &prng, mode);
     draw_hints(plan, &prng);
     draw_repair(plan, &prng);
+    if (prng_chance(&prng, 1, 8) && !plan->beyond) {
+        keep_together(plan);
+    }
 }
 
 void plan_text(const struct plan *plan, struct buf *out) {

@@ -23,6 +23,7 @@
     X(REMOVE_STALE, "deletion with an old context")                                                \
     X(SET_EXPIRING, "write that expires soon")                                                     \
     X(SET_EMPTY, "write of an empty value")                                                        \
+    X(APPEND, "read-modify-write")                                                                 \
     X(RETRY, "the last write of unknown outcome, again")                                           \
     X(REPLICAS, "question what the replicas hold")                                                 \
     X(COUNT, "question how many keys there are")

@@ -37,6 +37,13 @@ void scenario_blind_set_flood(struct cluster *c);
 void scenario_in_flight_same_key(struct cluster *c);
 void scenario_double_coordination(struct cluster *c);
 
+/* scenario_rmw.c: read-modify-writes. */
+void scenario_rmw_on_a_stale_home(struct cluster *c);
+void scenario_rmw_two_coordinators(struct cluster *c);
+void scenario_rmw_beside_set(struct cluster *c);
+void scenario_rmw_once(struct cluster *c);
+void scenario_rmw_batch(struct cluster *c);
+
 /* scenario_amnesia.c: nodes that forget, and names that must not come twice. */
 void scenario_amnesia_local(struct cluster *c);
 void scenario_restored_backup(struct cluster *c);

@@ -86,7 +86,8 @@ static void outcome(struct buf *out, uint64_t err) {
 
 static void forward(struct buf *out, const struct wire_msg *msg) {
     bool removes = (msg->forward.flags & WIRE_FORWARD_DELETE) != 0;
-    mem_printf(out, removes ? " DEL " : " SET ");
+    bool computes = (msg->forward.flags & WIRE_FORWARD_RMW) != 0;
+    mem_printf(out, removes ? " DEL " : computes ? " APPEND " : " SET ");
     trace_text_bytes(out, msg->forward.key.data, msg->forward.key.len);
     if (!removes) {
         mem_printf(out, " ");

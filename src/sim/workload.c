@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sim/mem.h"
+#include "sim/sums.h"
 
 #define REMEMBERED 8
 #define LONGEST_CHAIN 6 /* a context that came from a write on a context that came from ... */
@@ -201,6 +202,17 @@ static void retry(struct workload *workload, uint32_t i) {
     write(workload, i, &request);
 }
 
+/* Adds the number of this very request. */
+static void append(struct workload *workload, uint32_t i) {
+    char text[24];
+    int len = snprintf(text, sizeof text, "%llu,",
+                       (unsigned long long)world_history(workload->world)->count + 1);
+    struct op request = {.kind = CLIENT_RMW,
+                         .key = sums_key((uint32_t)prng_below(&workload->prng, SUMS_KEYS)),
+                         .value = mem_blob(text, (size_t)len)};
+    send(workload, i, &request);
+}
+
 static void begin(struct workload *workload, uint32_t i, enum plan_request kind) {
     struct client *client = &workload->clients[i];
     struct blob *key = workload_key(draw_key(workload));
@@ -264,6 +276,7 @@ static void begin(struct workload *workload, uint32_t i, enum plan_request kind)
         request.kind = kind == REQUEST_COUNT ? CLIENT_COUNT : CLIENT_REPLICAS;
         send(workload, i, &request);
         return;
+    case REQUEST_APPEND: /* in workload_event */
     case REQUEST_KINDS:
         break;
     }
@@ -298,7 +311,11 @@ void workload_event(struct workload *workload, const struct sim_event *event) {
     while (drawn >= workload->plan->request_weights[kind]) {
         drawn -= workload->plan->request_weights[kind++];
     }
-    begin(workload, i, (enum plan_request)kind);
+    if (kind == REQUEST_APPEND) {
+        append(workload, i);
+    } else {
+        begin(workload, i, (enum plan_request)kind);
+    }
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */

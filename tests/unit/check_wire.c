@@ -32,12 +32,12 @@ static const struct {
     [WIRE_BIRTH_NO] = {"BIRTH-NO", "nn"},
     [WIRE_BIRTH_RELEASE] = {"BIRTH-RELEASE", "nn"},
     [WIRE_BORN] = {"BORN", "b"},
-    [WIRE_READ] = {"READ", "nnb"},
+    [WIRE_READ] = {"READ", "nnnb"},
     [WIRE_READ_ANSWER] = {"READ-ANSWER", "nnnb"},
     [WIRE_WRITE] = {"WRITE", "nnbbbn"},
     [WIRE_WRITE_ANSWER] = {"WRITE-ANSWER", "nnnnbb"},
-    [WIRE_FORWARD] = {"FORWARD", "nnnnbbb"},
-    [WIRE_FORWARD_ANSWER] = {"FORWARD-ANSWER", "nnnnbbn"},
+    [WIRE_FORWARD] = {"FORWARD", "nnnnnbbb"},
+    [WIRE_FORWARD_ANSWER] = {"FORWARD-ANSWER", "nnnnbbnb"},
     [WIRE_COUNT] = {"COUNT", "n"},
     [WIRE_COUNT_ANSWER] = {"COUNT-ANSWER", "nn"},
     [WIRE_SCAN] = {"SCAN", "nnnnbnnn"},
@@ -164,7 +164,8 @@ START_TEST(frames_can_be_read) {
     msg.read.digest = 5;
     msg.read.key = text("the key");
     ck_assert_int_eq(wire_encode(&msg, &frame), RD_OK);
-    const char *expected = "*4\r\n$4\r\nREAD\r\n$2\r\n77\r\n$1\r\n5\r\n$7\r\nthe key\r\n";
+    const char *expected =
+        "*5\r\n$4\r\nREAD\r\n$2\r\n77\r\n$1\r\n5\r\n$1\r\n0\r\n$7\r\nthe key\r\n";
     ck_assert_uint_eq(frame->len, strlen(expected));
     ck_assert_mem_eq(frame->bytes, expected, frame->len);
     blob_unref(frame);
