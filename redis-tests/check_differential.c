@@ -317,7 +317,6 @@ static const struct difference {
     {"COMMAND GETKEYS PING", "the arity of COMMAND GETKEYS is 7.2's"},
     {"COMMAND GETKEYS nosuch", "likewise"},
     {"COMMAND GETKEYS GET", "likewise"},
-    {"COMMAND LIST FILTERBY PATTERN mse*", "MSETNX is not there yet"},
     {"CONFIG GET APPENDFSYNC", "names are spelled as in the table"},
     {"CONFIG SET proto-max-bulk-len 1", "other bounds"},
     {"CONFIG SET slowlog-max-len -1", "other bounds"},

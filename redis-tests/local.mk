@@ -13,6 +13,7 @@ redis_tests_lib_libredistest_la_SOURCES = \
 	redis-tests/lib/lab.c redis-tests/lib/lab.h \
 	redis-tests/lib/load.c redis-tests/lib/load.h \
 	redis-tests/lib/proc.c redis-tests/lib/proc.h \
+	redis-tests/lib/random_command.c redis-tests/lib/random_command.h \
 	redis-tests/lib/run.c redis-tests/lib/run.h \
 	redis-tests/lib/shop.c redis-tests/lib/shop.h \
 	redis-tests/lib/show.c redis-tests/lib/show.h
@@ -30,6 +31,9 @@ redis_tests_check_dyn_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_differential
 redis_tests_check_differential_LDADD = $(REDIS_TEST_LIBS)
+
+check_PROGRAMS += redis-tests/check_differential_random
+redis_tests_check_differential_random_LDADD = $(REDIS_TEST_LIBS)
 
 check_PROGRAMS += redis-tests/check_faults
 redis_tests_check_faults_LDADD = $(REDIS_TEST_LIBS)

@@ -53,6 +53,7 @@ struct replica_report {
     enum replica_state state;
     uint64_t digest;
     uint32_t siblings;
+    bool current;     /* it knows all that those who answered know */
     struct buf clock; /* printable: incarnation.epoch:counter ... */
 };
 

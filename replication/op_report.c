@@ -7,10 +7,17 @@
 
 static void release(struct request *request) {
     client_reply_free(request->report.reply);
+    object_free(&request->report.merged);
 }
 
 static void finish(struct coordinator *co, struct request *request) {
     struct client_reply *reply = request->report.reply;
+    uint64_t digest = object_digest(&request->report.merged);
+    for (size_t i = 0; reply != NULL && i < reply->report_count; i++) {
+        struct replica_report *report = &reply->reports[i];
+        bool answered = report->state == REPLICA_OK || report->state == REPLICA_NOT_FOUND;
+        report->current = answered && report->digest == digest;
+    }
     request->report.reply = NULL;
     coordinator_finish(co, request, reply);
 }
@@ -79,6 +86,8 @@ void op_report_answer(struct coordinator *co, struct request *request,
                                                       : REPLICA_FAILED;
         if (answer->object != NULL) {
             report->digest = object_digest(answer->object);
+            if (object_merge(&op->merged, answer->object, NULL) != RD_OK)
+                report->state = REPLICA_FAILED;
             report->siblings = answer->object->count;
             describe_clock(&answer->object->version, &report->clock);
         }

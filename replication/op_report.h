@@ -8,6 +8,7 @@ struct client_reply;
 
 struct op_report {
     struct client_reply *reply; /* filled line by line; owned */
+    struct object merged;       /* of all answers */
     uint16_t members[PREFLIST_MAX_N];
     uint8_t count, awaited;
 };

@@ -311,6 +311,12 @@ void call_refused(struct call *call) {
     run_ready(clients);
 }
 
+void call_end(struct call *call) {
+    struct clients *clients = call->clients;
+    finish(call);
+    run_ready(clients);
+}
+
 /* ---- requests --------------------------------------------------------------------------------------- */
 
 enum rd_err call_submit(struct call *call, uint32_t part, struct client_request *request) {

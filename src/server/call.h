@@ -107,6 +107,9 @@ void call_run(struct call *call);
 /* Ends a call whose error has been written and that is not to run, and runs what becomes runnable by that. */
 void call_refused(struct call *call);
 
+/* Ends a call that waits for something else than the node, once its reply is written. */
+void call_end(struct call *call);
+
 /* Routes the node's answer to its call; an answer to nobody is ignored. */
 void call_answer(struct clients *clients, uint64_t tag, struct client_reply *reply);
 

@@ -111,6 +111,7 @@ void client_free(struct client *client) {
     resp_command_free(&client->reader);
     buf_free(&client->in);
     buf_free(&client->out);
+    buf_free(&client->wrote);
     free(client->name);
     free(client->lib_name);
     free(client->lib_version);

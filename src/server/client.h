@@ -58,6 +58,7 @@ struct client {
 
     /* Output. */
     struct buf out;
+    struct buf wrote;       /* a byte, and the key that this connection wrote last; empty: none */
     bool writing;           /* `writable` is armed */
     uint64_t soft_since_us; /* when the output went over its soft limit; 0: it is below */
 

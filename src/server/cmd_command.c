@@ -170,6 +170,14 @@ enum call_progress cmd_config_help(struct call *call) {
     return help(call, "config");
 }
 
+enum call_progress cmd_object_help(struct call *call) {
+    return help(call, "object");
+}
+
+enum call_progress cmd_memory_help(struct call *call) {
+    return help(call, "memory");
+}
+
 enum call_progress cmd_dyncluster_help(struct call *call) {
     return help(call, "dyncluster");
 }

@@ -36,7 +36,8 @@ static void write_values(struct call *call, int64_t number, struct blob *const *
 }
 
 enum call_progress cmd_mget(struct call *call) {
-    static const struct gather_plan plan = {request_read, note_value, write_values, GATHER_ALL};
+    static const struct gather_plan plan = {
+        .request = request_read, .answer = note_value, .finish = write_values};
     return gather(call, &plan);
 }
 
@@ -64,13 +65,30 @@ static void write_ok(struct call *call, int64_t number, struct blob *const *valu
     call_ok(call);
 }
 
+static void write_one(struct call *call, int64_t number, struct blob *const *values, size_t count) {
+    (void)number;
+    (void)values;
+    (void)count;
+    resp_write_int(call_reply(call), 1);
+}
+
+enum call_progress gather_sets(struct call *call, int64_t number) {
+    static const struct gather_plan ok = {.request = request_set,
+                                          .answer = note_nothing,
+                                          .finish = write_ok,
+                                          .repeated = GATHER_LAST_OF_EACH};
+    static const struct gather_plan one = {.request = request_set,
+                                           .answer = note_nothing,
+                                           .finish = write_one,
+                                           .repeated = GATHER_LAST_OF_EACH};
+    return gather(call, number == 0 ? &ok : &one);
+}
+
 enum call_progress cmd_mset(struct call *call) {
-    static const struct gather_plan plan = {request_set, note_nothing, write_ok,
-                                            GATHER_LAST_OF_EACH};
     if (call->argc % 2 == 0) {
         return call_error(call, "ERR wrong number of arguments for 'mset' command");
     }
-    return gather(call, &plan);
+    return gather_sets(call, 0);
 }
 
 /* ---- DEL, UNLINK, EXISTS ---------------------------------------------------------------------------- */
@@ -105,8 +123,10 @@ static void write_number(struct call *call, int64_t number, struct blob *const *
 }
 
 enum call_progress cmd_del(struct call *call) {
-    static const struct gather_plan plan = {request_delete, count_deleted, write_number,
-                                            GATHER_FIRST_OF_EACH};
+    static const struct gather_plan plan = {.request = request_delete,
+                                            .answer = count_deleted,
+                                            .finish = write_number,
+                                            .repeated = GATHER_FIRST_OF_EACH};
     return gather(call, &plan);
 }
 
@@ -114,7 +134,12 @@ enum call_progress cmd_unlink(struct call *call) {
     return cmd_del(call);
 }
 
+enum call_progress cmd_touch(struct call *call) {
+    return cmd_exists(call);
+}
+
 enum call_progress cmd_exists(struct call *call) {
-    static const struct gather_plan plan = {request_read, count_existing, write_number, GATHER_ALL};
+    static const struct gather_plan plan = {
+        .request = request_read, .answer = count_existing, .finish = write_number};
     return gather(call, &plan);
 }

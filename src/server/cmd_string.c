@@ -1,4 +1,4 @@
-/* Commands on the value of one key: GET, SET, STRLEN, TYPE. */
+/* GET, SET, SETEX, STRLEN, TYPE: what reads a value or replaces it without a look. Other commands on one value: cmd_value.c. */
 #include "replication/object.h"
 #include "server/call.h"
 #include "server/clock.h"
@@ -6,6 +6,7 @@
 #include "server/options.h"
 #include "server/reading.h"
 #include "server/server.h"
+#include "server/values.h"
 
 const struct sibling *reading_winner(struct call *call, const struct client_reply *reply) {
     const struct sibling *winner = object_winner(&reply->object, clock_now().wall_us / 1000);
@@ -79,31 +80,22 @@ static enum call_progress set_reply(struct call *call, uint32_t part, struct cli
 
 /* Parses what follows SET's value; writes the error and returns false if it is wrong. */
 static bool parse_set(struct call *call, uint64_t *expires_ms) {
-    static const char *const later[] = {"nx", "xx", "get", "keepttl"};
     struct expiry_option expiry = {0};
     for (size_t i = 3; i < call->argc; i++) {
-        if (expiry_parse(call, &i, &expiry)) {
-            continue;
+        if (!expiry_parse(call, &i, &expiry)) {
+            call_error(call, "ERR syntax error");
+            return false;
         }
-        for (size_t j = 0; j < sizeof(later) / sizeof(later[0]); j++) {
-            if (call_arg_is(call, i, later[j])) {
-                call_errorf(call, "ERR the %.*s option of SET is not supported yet",
-                            (int)call->argv[i].len, (const char *)call->argv[i].data);
-                return false;
-            }
-        }
-        call_error(call, "ERR syntax error");
-        return false;
     }
     return expiry_resolve(call, &expiry, expires_ms);
 }
 
-enum call_progress cmd_set(struct call *call) {
-    const struct resp_slice *key = &call->argv[1], *value = &call->argv[2];
-    struct client_request request = {.op = CLIENT_WRITE, .key = key->data, .key_len = key->len};
-    if (!parse_set(call, &request.expires_ms)) {
-        return CALL_DONE;
-    }
+/* Writes a value without looking at what is there. */
+static enum call_progress write_plain(struct call *call, const struct resp_slice *value,
+                                      uint64_t expires_ms) {
+    const struct resp_slice *key = &call->argv[1];
+    struct client_request request = {
+        .op = CLIENT_WRITE, .key = key->data, .key_len = key->len, .expires_ms = expires_ms};
     enum rd_err err = blob_new(value->data, value->len, &request.value);
     if (err != RD_OK) {
         return call_fail(call, err, NULL);
@@ -112,4 +104,20 @@ enum call_progress cmd_set(struct call *call) {
     err = call_submit(call, 0, &request);
     blob_unref(request.value);
     return err != RD_OK ? call_fail(call, err, NULL) : CALL_WAITS;
+}
+
+enum call_progress cmd_set(struct call *call) {
+    uint64_t expires_ms = 0;
+    if (value_set_reads(call->argv, call->argc)) {
+        return cmd_value_change(call);
+    }
+    return parse_set(call, &expires_ms) ? write_plain(call, &call->argv[2], expires_ms) : CALL_DONE;
+}
+
+enum call_progress cmd_setex(struct call *call) {
+    struct expiry_option expiry = {.at = 2, .seconds = call->row->name[0] != 'p', .relative = true};
+    uint64_t expires_ms = 0;
+    return expiry_resolve(call, &expiry, &expires_ms)
+               ? write_plain(call, &call->argv[3], expires_ms)
+               : CALL_DONE;
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/value.h"
+
 struct call;
 
 /* What a command's function, or its handler of the node's replies, says when it returns. */
@@ -43,6 +45,7 @@ typedef enum call_progress command_fn(struct call *call);
 #define COMMAND_ACL_STRING (1u << 1)
 #define COMMAND_ACL_DANGEROUS (1u << 2)
 #define COMMAND_ACL_CONNECTION (1u << 3)
+#define COMMAND_ACL_BITMAP (1u << 4)
 
 /* A row. All text is static. */
 struct command {
@@ -63,6 +66,7 @@ struct command {
     const char
         *syntax;      /* of what follows the name; the language is described in command_syntax.h */
     const char *tips; /* separated by spaces; NULL: none */
+    value_fn *value;  /* what it computes on one value (value.h); NULL: nothing */
     const struct command *subcommands;
     size_t subcommand_count;
 };

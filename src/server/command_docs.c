@@ -16,8 +16,8 @@ static const char *const flag_names[COMMAND_SHOWN_FLAGS] = {
     "stale", "fast",     "no_auth", "no_multi", "allow_busy"};
 
 /* In the order of Redis's replies. */
-static const char *const categories[] = {"keyspace", "read", "write",     "string",    "admin",
-                                         "fast",     "slow", "dangerous", "connection"};
+static const char *const categories[] = {"keyspace", "read", "write", "bitmap",    "string",
+                                         "admin",    "fast", "slow",  "dangerous", "connection"};
 #define CATEGORIES COUNT(categories)
 
 static bool in_category(const struct command *row, size_t category) {
@@ -29,14 +29,16 @@ static bool in_category(const struct command *row, size_t category) {
     case 2:
         return (row->flags & COMMAND_WRITE) != 0;
     case 3:
-        return (row->acl & COMMAND_ACL_STRING) != 0;
+        return (row->acl & COMMAND_ACL_BITMAP) != 0;
     case 4:
-        return (row->flags & COMMAND_ADMIN) != 0;
+        return (row->acl & COMMAND_ACL_STRING) != 0;
     case 5:
-        return (row->flags & COMMAND_FAST) != 0;
+        return (row->flags & COMMAND_ADMIN) != 0;
     case 6:
-        return (row->flags & COMMAND_FAST) == 0;
+        return (row->flags & COMMAND_FAST) != 0;
     case 7:
+        return (row->flags & COMMAND_FAST) == 0;
+    case 8:
         return (row->flags & COMMAND_ADMIN) != 0 || (row->acl & COMMAND_ACL_DANGEROUS) != 0;
     default:
         return (row->acl & COMMAND_ACL_CONNECTION) != 0;
@@ -305,6 +307,7 @@ enum rd_err command_markdown(const struct command_table *table, struct buf *out)
         const char *name, *title, *intro;
     } groups[] = {
         {"string", "Strings", ""},
+        {"bitmap", "Bitmaps", ""},
         {"generic", "Keys", ""},
         {"dynamo", "Versions, replicas and the ring",
          "A context says which values a client has seen; it is opaque, printable, and good for one "

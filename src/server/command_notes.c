@@ -38,6 +38,7 @@ static const struct command_note notes[] = {
     {"decr", ONE_HOME},
     {"decrby", ONE_HOME},
     {"del", "A write that overlaps with it in time may survive it. " EACH_ON_ITS_OWN},
+    {"dump", "In the format of Redis 7.0, which 7.2 reads too, and never compressed."},
     {"exists", EACH_ON_ITS_OWN},
     {"expire", ONE_HOME},
     {"flushall",
@@ -56,18 +57,24 @@ static const struct command_note notes[] = {
     {"info", "Redis's sections, and `# Dynamo`. `redis_version` is the level of compatibility, "
              "`redynamo_version` its own."},
     {"keys", "Lists the whole cluster, not the node alone. In the order of slots."},
+    {"memory|usage", "An estimate of what the key takes in memory on each replica: other numbers. "
+                     "`SAMPLES` means nothing for strings."},
     {"mget", EACH_ON_ITS_OWN},
     {"mset", EACH_ON_ITS_OWN},
     {"msetnx", "Looks whether any key exists, then sets them one by one: two that run at the same "
                "time may both succeed."},
+    {"object|encoding", "Follows from the bytes alone. Redis also remembers that a value was "
+                        "changed in place, and then says `raw`."},
     {"object|freq",
      "There are no such counters: always the error of a server without an LFU policy."},
-    {"object|idletime", "Reads are not noted: always 0."},
+    {"object|idletime", "Reads are not noted: the seconds since the value was written."},
     {"randomkey", "Keys in crowded slots come less often."},
-    {"rename",
-     "Writes the new key, then deletes the old one: not one atomic step. The keys may be in "
-     "different slots."},
-    {"renamenx", "As `RENAME`; two that run at the same time may both succeed."},
+    {"rename", "Writes the new key, then deletes what was read of the old one: not one atomic "
+               "step. What is written "
+               "to the old key meanwhile stays there. The keys may be in different slots."},
+    {"renamenx", "As `RENAME`. The new key is set by one read-modify-write: two that run at the "
+                 "same time cannot "
+                 "both succeed, unless a partition keeps their nodes apart."},
     {"restore",
      "Takes what `DUMP` of Redynamo or of a Redis of the same format has given, for strings."},
     {"scan", "Lists the whole cluster, not the node alone: a cluster-aware client that asks every "
@@ -81,10 +88,14 @@ static const struct command_note notes[] = {
     {"setnx", ONE_HOME},
     {"setrange", ONE_HOME},
     {"shutdown", "Nothing has to be saved: `SAVE` and `NOSAVE` make no difference."},
+    {"touch", "Reads are not noted: only counts the keys."},
     {"type", "`string` or `none`."},
     {"unlink", "As `DEL`."},
-    {"wait", "Counts the replicas beyond the coordinator that acknowledged this connection's last "
-             "write."},
+    {"wait", "Counts the replicas beyond the coordinator that hold this connection's last write, "
+             "or what came behind "
+             "it; a write has W - 1 of them when it is acknowledged. Of a command that writes "
+             "several keys the "
+             "last one counts."},
 };
 
 static const struct command_absence absences[] = {
@@ -108,14 +119,6 @@ static const struct command_absence absences[] = {
      "zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion zunionstore",
      "Strings are the only type so far. Other types need merges of their own, so that concurrent "
      "changes of one list or set do not replace each other."},
-    {"Strings, keys and bits",
-     "append bitcount bitfield bitfield_ro bitop bitpos copy decr decrby dump expire expireat "
-     "expiretime getbit getdel getex getrange getset incr incrby incrbyfloat lcs memory "
-     "memory|help "
-     "memory|usage msetnx object object|encoding object|freq object|help object|idletime "
-     "object|refcount persist pexpire pexpireat pexpiretime psetex pttl rename renamenx restore "
-     "setbit setex setnx setrange substr touch ttl wait",
-     "Not yet."},
     {"Transactions", "discard exec multi unwatch watch",
      "Not yet: `MULTI` will be one atomic batch where all keys share a slot. `WATCH` would need "
      "consensus; a context (`DYNGET`, `DYNSET`) is what tells of concurrent changes here."},

@@ -7,6 +7,7 @@
 /* Each runs one call of the command of its name, as call.h says. */
 command_fn cmd_asking;
 command_fn cmd_auth;
+command_fn cmd_bitop;
 command_fn cmd_client_getname;
 command_fn cmd_client_help;
 command_fn cmd_client_id;
@@ -35,6 +36,7 @@ command_fn cmd_config_get;
 command_fn cmd_config_help;
 command_fn cmd_config_resetstat;
 command_fn cmd_config_set;
+command_fn cmd_copy;
 command_fn cmd_dbsize;
 command_fn cmd_del;
 command_fn cmd_dyncluster_help;
@@ -56,21 +58,32 @@ command_fn cmd_get;
 command_fn cmd_hello;
 command_fn cmd_info;
 command_fn cmd_keys;
+command_fn cmd_lcs;
+command_fn cmd_memory_help;
 command_fn cmd_mget;
 command_fn cmd_mset;
+command_fn cmd_msetnx;
+command_fn cmd_object_help;
 command_fn cmd_ping;
 command_fn cmd_quit;
 command_fn cmd_randomkey;
 command_fn cmd_readonly;
 command_fn cmd_readwrite;
+command_fn cmd_rename;
+command_fn cmd_renamenx;
 command_fn cmd_reset;
 command_fn cmd_scan;
 command_fn cmd_select;
 command_fn cmd_set;
+command_fn cmd_setex;
 command_fn cmd_shutdown;
 command_fn cmd_strlen;
 command_fn cmd_time;
+command_fn cmd_touch;
 command_fn cmd_type;
 command_fn cmd_unlink;
+command_fn cmd_value_change;
+command_fn cmd_value_read;
+command_fn cmd_wait;
 
 #endif

@@ -100,6 +100,20 @@ static enum rd_err claim_keys(struct call *call) {
     return RD_OK;
 }
 
+/* For WAIT. Without memory for it the write before is waited for. */
+static void note_write(struct call *call) {
+    struct command_keys keys = command_keys(call->row, call->argc);
+    if ((call->row->flags & COMMAND_WRITE) == 0 || keys.count == 0) {
+        return;
+    }
+    const struct resp_slice *key = &call->argv[keys.first + (keys.count - 1) * keys.step];
+    struct buf *wrote = &call->client->wrote;
+    buf_truncate(wrote, 0);
+    if (buf_append(wrote, "k", 1) != RD_OK || buf_append(wrote, key->data, key->len) != RD_OK) {
+        buf_truncate(wrote, 0);
+    }
+}
+
 static bool is_word(const struct resp_slice *arg, const char *word) {
     return arg->len == strlen(word) && strncasecmp((const char *)arg->data, word, arg->len) == 0;
 }
@@ -144,6 +158,7 @@ void dispatch(struct client *client, const struct resp_slice *argv, size_t argc)
         call_refused(call);
         return;
     }
+    note_write(call);
     if ((call->row->flags & COMMAND_BARRIER) != 0 && client->first_call != call) {
         client->barrier = call;
         call->waiting++;

@@ -98,6 +98,9 @@ static enum call_progress conclude(struct call *call, struct gather_state *state
         return call_fail(call, state->err, state->text);
     }
     assert(state->answered == state->total);
+    if (state->plan->then != NULL) {
+        return state->plan->then(call, state->number, state->values, state->keys.count);
+    }
     state->plan->finish(call, state->number, state->values, state->keys.count);
     return CALL_DONE;
 }
@@ -119,6 +122,9 @@ enum call_progress gather(struct call *call, const struct gather_plan *plan) {
     struct gather_state *state = calloc(1, sizeof(*state));
     if (state == NULL) {
         return call_fail(call, RD_ENOMEM, NULL);
+    }
+    if (call->state != NULL) {
+        call->free_state(call->state); /* of what was gathered before */
     }
     call->state = state;
     call->free_state = free_state;

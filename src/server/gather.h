@@ -20,6 +20,10 @@ struct gather_plan {
                    struct blob **values);
     /* Writes the reply of the whole. */
     void (*finish)(struct call *call, int64_t number, struct blob *const *values, size_t count);
+    /* In place of `finish`, if it is set: goes on with what was gathered, and returns what on_reply returns. It may set call->on_reply
+     * and submit requests. */
+    enum call_progress (*then)(struct call *call, int64_t number, struct blob *const *values,
+                               size_t count);
     enum {
         GATHER_ALL,
         GATHER_FIRST_OF_EACH,
@@ -29,5 +33,8 @@ struct gather_plan {
 
 /* Starts; returns what a command's function returns. `plan` is static. */
 enum call_progress gather(struct call *call, const struct gather_plan *plan);
+
+/* Sets the keys of MSET's arguments, and replies OK, or `number` if that is not 0. */
+enum call_progress gather_sets(struct call *call, int64_t number);
 
 #endif

@@ -29,6 +29,16 @@ src_server_libserver_la_SOURCES += \
 	src/server/cmd_command.c \
 	src/server/cmd_connection.c \
 	src/server/cmd_dyn.c \
+	src/server/bits.h \
+	src/server/cmd_gathered.c \
+	src/server/cmd_pairs.c \
+	src/server/cmd_value.c \
+	src/server/cmd_wait.c \
+	src/server/lcs.c src/server/lcs.h \
+	src/server/rdb_string.c src/server/rdb_string.h \
+	src/server/value.c src/server/value.h src/server/values.h \
+	src/server/value_bitfield.c src/server/value_bits.c src/server/value_expiry.c \
+	src/server/value_numbers.c src/server/value_objects.c src/server/value_strings.c \
 	src/server/cmd_dyncluster.c \
 	src/server/cmd_inspect.c \
 	src/server/cmd_keys.c \

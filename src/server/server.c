@@ -22,6 +22,7 @@
 #include "server/driver.h"
 #include "server/log.h"
 #include "server/setup.h"
+#include "server/value.h"
 #include "store/store_sqlite.h"
 
 #define STOP_SECONDS 5
@@ -209,6 +210,11 @@ static void log_warnings(struct server *server, const struct config *config) {
     }
 }
 
+static enum rd_err compute(void *arg, const struct rmw_input *in, struct rmw_output *out) {
+    const struct server *server = arg;
+    return value_compute(command_rows(), server->config->proto_max_bulk_bytes, in, out);
+}
+
 static enum rd_err make_driver(struct server *server, const struct config *config,
                                char reason[CONFIG_REASON_BYTES]) {
     char why[STORE_REASON_BYTES] = "";
@@ -233,6 +239,9 @@ static enum rd_err make_driver(struct server *server, const struct config *confi
             .arg = server->clients,
         };
         err = driver_new(&driver, &server->driver, why);
+    }
+    if (err == RD_OK) {
+        node_set_rmw(driver_node(server->driver), compute, server);
     }
     if (err != RD_OK) {
         snprintf(reason, CONFIG_REASON_BYTES, "%s", why);

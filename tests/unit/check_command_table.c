@@ -13,13 +13,13 @@
 #include "server/command_syntax.h"
 #include "tests/lib/run.h"
 
-static const char *const groups[] = {"string",     "generic", "dynamo",
+static const char *const groups[] = {"bitmap",     "string",  "generic", "dynamo",
                                      "connection", "cluster", "server"};
 
 static void check_row(const struct command *row, const char *after) {
     ck_assert_msg(after == NULL || strcmp(after, row->name) < 0, "%s behind %s", row->name, after);
     for (const char *at = row->name; *at != '\0'; at++) {
-        ck_assert_msg(islower((unsigned char)*at) || *at == '|', "%s", row->name);
+        ck_assert_msg(islower((unsigned char)*at) || *at == '|' || *at == '_', "%s", row->name);
     }
     ck_assert_msg(row->run != NULL || row->subcommand_count > 0, "%s does nothing", row->name);
     ck_assert_int_ne(row->arity, 0);

@@ -39,8 +39,6 @@ START_TEST(strings) {
         {"SET k v EX 100", "+OK\r\n"},
         {"SET k v EX 0", "-ERR invalid expire time in 'set' command\r\n"},
         {"SET k v PX abc", "-ERR value is not an integer or out of range\r\n"},
-        {"SET k v NX", "-ERR the NX option of SET is not supported yet\r\n"},
-        {"SET k v KEEPTTL", "-ERR the KEEPTTL option of SET is not supported yet\r\n"},
         {"SET k v EX 1 PX 1", "-ERR syntax error\r\n"},
         {"SET k v PXAT 1", "+OK\r\n"},
         {"GET k", "$-1\r\n"},
