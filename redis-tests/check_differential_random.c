@@ -12,7 +12,7 @@
 #include "redis-tests/lib/show.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define COMMANDS 2000
+#define COMMANDS 20000
 #define WINDOW 64 /* commands on their way at once */
 #define TIME_MS 60000
 

@@ -35,6 +35,9 @@ redis_tests_check_differential_LDADD = $(REDIS_TEST_LIBS)
 check_PROGRAMS += redis-tests/check_differential_random
 redis_tests_check_differential_random_LDADD = $(REDIS_TEST_LIBS)
 
+check_PROGRAMS += redis-tests/check_increments
+redis_tests_check_increments_LDADD = $(REDIS_TEST_LIBS)
+
 check_PROGRAMS += redis-tests/check_faults
 redis_tests_check_faults_LDADD = $(REDIS_TEST_LIBS)
 
