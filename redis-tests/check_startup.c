@@ -90,7 +90,7 @@ static const struct {
     {"cache-size -1\n", 1, "*cache-size*"},
     {"port 1\n  max-object-size  1b\n", 2, "*max-object-size*"},
     {"rename-command CONFIG \"\"\n", 1, "*rename-command*"},
-    {"sloppy-quorum yes\n", 1, "*sloppy-quorum*"},
+    {"sloppy-quorum perhaps\n", 1, "*sloppy-quorum*"},
     {"masterauth x\n", 1, "*masterauth*"},
     {"loadmodule x.so\n", 1, "*loadmodule*"},
     {"include /nonexistent.conf\n", 1, "*/nonexistent.conf*"},

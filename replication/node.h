@@ -156,6 +156,10 @@ void node_quorum(const struct node *node, uint32_t *n, uint32_t *r, uint32_t *w)
 /* Changes R and W of requests to come, both in 1..N. Error: RD_ECONF. */
 enum rd_err node_set_quorum(struct node *node, uint32_t r, uint32_t w);
 
+/* Changes how writes are kept for others from now on (see node_conf.h). */
+void node_set_handoff(struct node *node, bool sloppy_quorum, bool hinted_handoff,
+                      uint64_t max_hint_bytes, uint64_t handoff_rate);
+
 /* Seals the context of a client that was shown `object` under `key`. Error: RD_ENOMEM. */
 enum rd_err node_seal(const struct node *node, const void *key, size_t key_len,
                       const struct object *object, struct buf *out);

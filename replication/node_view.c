@@ -107,6 +107,15 @@ enum rd_err node_set_quorum(struct node *node, uint32_t r, uint32_t w) {
     return RD_OK;
 }
 
+void node_set_handoff(struct node *node, bool sloppy_quorum, bool hinted_handoff,
+                      uint64_t max_hint_bytes, uint64_t handoff_rate) {
+    struct node_conf *conf = &node->core.conf;
+    conf->sloppy_quorum = sloppy_quorum;
+    conf->hinted_handoff = hinted_handoff;
+    conf->max_hint_bytes = max_hint_bytes;
+    conf->handoff_rate = handoff_rate;
+}
+
 enum rd_err node_seal(const struct node *node, const void *key, size_t key_len,
                       const struct object *object, struct buf *out) {
     struct context context;

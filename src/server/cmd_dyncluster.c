@@ -48,6 +48,43 @@ enum call_progress cmd_dyncluster_nodes(struct call *call) {
     return CALL_DONE;
 }
 
+static void write_hints(struct resp_writer *w, const struct member_view *member, uint64_t now_ms) {
+    uint64_t since = member->hint_oldest_ms;
+    resp_write_map(w, 6);
+    resp_write_text(w, "id");
+    describe_id(&member->id, w);
+    resp_write_text(w, "address");
+    describe_address(&member->address, w);
+    resp_write_text(w, "state");
+    resp_write_text(w, describe_state(member->state));
+    resp_write_text(w, "hints");
+    resp_write_int(w, (int64_t)member->hints_pending);
+    resp_write_text(w, "bytes");
+    resp_write_int(w, (int64_t)member->hint_bytes);
+    resp_write_text(w, "oldest-ms");
+    resp_write_int(w, since > 0 && since < now_ms ? (int64_t)(now_ms - since) : 0);
+}
+
+enum call_progress cmd_dyncluster_hints(struct call *call) {
+    const struct node *node = driver_node(call_server(call)->driver);
+    struct instant now = clock_now();
+    size_t count = node_member_count(node), owed = 0;
+    struct member_view member;
+    for (size_t i = 0; i < count; i++) {
+        node_member(node, i, now, &member);
+        owed += member.hints_pending > 0;
+    }
+    struct resp_writer *w = call_reply(call);
+    resp_write_array(w, owed);
+    for (size_t i = 0; i < count; i++) {
+        node_member(node, i, now, &member);
+        if (member.hints_pending > 0) {
+            write_hints(w, &member, now.wall_us / 1000);
+        }
+    }
+    return CALL_DONE;
+}
+
 static void write_partition(struct resp_writer *w, const struct node *node, uint16_t partition,
                             const struct node_id *ids) {
     uint16_t list[PREFLIST_MAX_N];

@@ -133,6 +133,10 @@ static const struct command config_subcommands[] = {
 static const struct command dyncluster_subcommands[] = {
     {"dyncluster|help", cmd_dyncluster_help, 2, .flags = ANYTIME, .group = "dynamo",
      .since = "0.1.0", HELP_TEXT},
+    {"dyncluster|hints", cmd_dyncluster_hints, 2, .flags = ANYTIME, .group = "dynamo",
+     .since = "0.1.0", .complexity = "O(N) where N is the number of members",
+     .summary = "Shows what this node keeps for others that missed it.",
+     .tips = "nondeterministic_output"},
     {"dyncluster|nodes", cmd_dyncluster_nodes, 2, .flags = ANYTIME, .group = "dynamo",
      .since = "0.1.0", .complexity = "O(N) where N is the number of members",
      .summary = "Describes every member of the cluster as this node sees it.",

@@ -43,6 +43,7 @@ command_fn cmd_dyncluster_help;
 command_fn cmd_dyncluster_nodes;
 command_fn cmd_dyncluster_repair;
 command_fn cmd_dyncluster_ring;
+command_fn cmd_dyncluster_hints;
 command_fn cmd_dyndel;
 command_fn cmd_dynget;
 command_fn cmd_dynpreflist;

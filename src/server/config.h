@@ -92,6 +92,8 @@ struct config {
     bool read_repair;
     bool anti_entropy;
     int64_t anti_entropy_interval_ms;
+    bool sloppy_quorum, hinted_handoff;
+    uint64_t max_hint_bytes, handoff_rate;
 
     /* The store. */
     int appendfsync; /* enum config_appendfsync */

@@ -136,6 +136,17 @@ static const struct config_directive directives[] = {
      100, DAY_MS, NULL, NULL,
      "Milliseconds between two comparisons of a pair of replicas, on average: more\noften after a "
      "failure or where something was found, less where nothing is."},
+    {"sloppy-quorum", CONFIG_BOOL, CONFIG_MUTABLE, AT(sloppy_quorum), "yes", 0, 0, NULL, NULL,
+     "yes: while fewer than W of a key's replicas can be reached, other nodes stand in for\n"
+     "them and count. no: only the key's own replicas count."},
+    {"hinted-handoff", CONFIG_BOOL, CONFIG_MUTABLE, AT(hinted_handoff), "yes", 0, 0, NULL, NULL,
+     "Whether what a replica misses is kept for it and delivered when it is back; no also\n"
+     "means strict quorums."},
+    {"max-hints", CONFIG_BYTES, CONFIG_MUTABLE, AT(max_hint_bytes), "1gb", 0, 1024 * GB, NULL, NULL,
+     "What may be kept for others. Past it only what no acknowledgement rested on is\n"
+     "dropped; writes that would rest on it are refused."},
+    {"handoff-rate", CONFIG_BYTES, CONFIG_MUTABLE, AT(handoff_rate), "64mb", 0, 1024 * GB, NULL,
+     NULL, "Bytes per second that are delivered to nodes that are back; 0: no limit."},
 
     {"appendfsync", CONFIG_CHOICE, CONFIG_MUTABLE, AT(appendfsync), "everysec", 0, 0, fsyncs,
      "Store",
@@ -182,10 +193,6 @@ static const struct config_stranger strangers[] = {
     {"tls-*", STRANGER_REFUSED, NULL, NULL, NOT_YET},
 
     /* Redynamo's own, of later versions. */
-    {"sloppy-quorum", STRANGER_REFUSED, NULL, NULL, NOT_YET},
-    {"hinted-handoff", STRANGER_REFUSED, NULL, NULL, NOT_YET},
-    {"max-hints", STRANGER_REFUSED, NULL, NULL, NOT_YET},
-    {"handoff-rate", STRANGER_REFUSED, NULL, NULL, NOT_YET},
     {"tombstone-grace", STRANGER_REFUSED, NULL, NULL, NOT_YET},
     {"metrics-port", STRANGER_ONLY, "0", NULL, NOT_YET},
 

@@ -238,16 +238,6 @@ static enum rd_err info_keyspace(struct server *server, struct buf *out) {
                : buf_printf(out, "db0:keys=%llu,expires=0,avg_ttl=0\r\n", ULL(stats.live_keys));
 }
 
-static uint64_t hints_pending(const struct node *node) {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < node_member_count(node); i++) {
-        struct member_view member;
-        node_member(node, i, clock_now(), &member);
-        sum += member.hints_pending;
-    }
-    return sum;
-}
-
 static enum rd_err info_dynamo(struct server *server, struct buf *out) {
     struct node *node = driver_node(server->driver);
     struct node_stats s = {0};
@@ -265,14 +255,16 @@ static enum rd_err info_dynamo(struct server *server, struct buf *out) {
         "born:%d\r\nmembers:%u\r\nmembers_up:%u\r\n"
         "replication_factor:%u\r\nread_quorum:%u\r\nwrite_quorum:%u\r\npartitions:%"
         "u\r\npartitions_owned:%llu\r\n"
-        "hints_pending:%llu\r\nhints_delivered:0\r\nread_repairs:%llu\r\nantientropy_"
-        "exchanges:%llu\r\n"
+        "hints_pending:%llu\r\nhints_delivered:%llu\r\nhint_bytes:%llu\r\nhints_kept:%llu\r\n"
+        "hints_dropped:%llu\r\nhints_refused:%llu\r\nsloppy_acknowledgements:%llu\r\n"
+        "read_repairs:%llu\r\nantientropy_exchanges:%llu\r\n"
         "antientropy_keys_repaired:%llu\r\nantientropy_bytes:%llu\r\nleaves_mended:%llu"
         "\r\ntransfers_pending:0\r\n",
         id, server->config->cluster_name, s.cluster_id, s.open, s.born, s.members, s.members_up, n,
-        r, w, node_partitions(node), ULL(s.partitions_owned), ULL(hints_pending(node)),
-        ULL(s.read_repairs), ULL(s.antientropy_exchanges), ULL(s.antientropy_keys_repaired),
-        ULL(s.antientropy_bytes), ULL(s.leaves_mended));
+        r, w, node_partitions(node), ULL(s.partitions_owned), ULL(s.hints_pending),
+        ULL(s.hints_delivered), ULL(s.hint_bytes), ULL(s.hints_kept), ULL(s.hints_dropped),
+        ULL(s.hints_refused), ULL(s.stand_ins), ULL(s.read_repairs), ULL(s.antientropy_exchanges),
+        ULL(s.antientropy_keys_repaired), ULL(s.antientropy_bytes), ULL(s.leaves_mended));
     if (err != RD_OK) {
         return err;
     }

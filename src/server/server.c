@@ -87,6 +87,9 @@ static bool on_config_change(void *arg, const char *const *names, size_t count,
         node_set_anti_entropy(driver_node(server->driver), server->config->anti_entropy,
                               (uint32_t)server->config->anti_entropy_interval_ms);
     }
+    const struct config *config = server->config;
+    node_set_handoff(driver_node(server->driver), config->sloppy_quorum, config->hinted_handoff,
+                     config->max_hint_bytes, config->handoff_rate);
     if (is_named(names, count, "loglevel")) {
         log_set_level(server->log, (enum log_level)server->config->loglevel);
     }

@@ -78,6 +78,10 @@ void setup_node_conf(const struct config *config, struct node_conf *out) {
     out->read_repair = config->read_repair;
     out->anti_entropy = config->anti_entropy;
     out->anti_entropy_interval_ms = (uint32_t)config->anti_entropy_interval_ms;
+    out->sloppy_quorum = config->sloppy_quorum;
+    out->hinted_handoff = config->hinted_handoff;
+    out->max_hint_bytes = config->max_hint_bytes;
+    out->handoff_rate = config->handoff_rate;
     out->trace = config->loglevel == LOG_DEBUG;
 }
 

@@ -127,6 +127,12 @@ static const struct {
     {"gossip-interval 100", "gossip-interval", "100"},
     {"failure-timeout 700", "failure-timeout", "700"},
     {"read-repair no", "read-repair", "no"},
+    {"anti-entropy no", "anti-entropy", "no"},
+    {"anti-entropy-interval 300", "anti-entropy-interval", "300"},
+    {"sloppy-quorum no", "sloppy-quorum", "no"},
+    {"hinted-handoff no", "hinted-handoff", "no"},
+    {"max-hints 5mb", "max-hints", "5242880"},
+    {"handoff-rate 0", "handoff-rate", "0"},
     {"appendfsync always", "appendfsync", "always"},
     {"cache-size 1gb", "cache-size", "1073741824"},
 };
@@ -238,8 +244,7 @@ static const struct {
     {"min-replicas-to-write 2", "'min-replicas-to-write' is refused: use 'write-quorum'", 1},
     {"tls-port 7000", "'tls-port' is refused: this version does not have it yet", 1},
     {"tls-cert-file x", "'tls-cert-file' is refused: this version does not have it yet", 1},
-    {"sloppy-quorum no", "'sloppy-quorum' is refused: this version does not have it yet", 1},
-    {"hinted-handoff no", "'hinted-handoff' is refused: this version does not have it yet", 1},
+    {"tombstone-grace 5", "'tombstone-grace' is refused: this version does not have it yet", 1},
 };
 
 START_TEST(bad_lines) {
@@ -479,7 +484,7 @@ START_TEST(get_by_patterns) {
     struct config *config = fresh();
     struct shown shown;
     get(config, "*-quorum", &shown);
-    ck_assert_str_eq(shown.text, "read-quorum=2\nwrite-quorum=2\n");
+    ck_assert_str_eq(shown.text, "read-quorum=2\nwrite-quorum=2\nsloppy-quorum=yes\n");
     get(config, "MAXMEMORY", &shown);
     ck_assert_str_eq(shown.text, "maxmemory=0\n");
     get(config, "nothing", &shown);
