@@ -64,6 +64,18 @@ void scenario_lossy_network(struct cluster *c);
 void scenario_slow_replica(struct cluster *c);
 void scenario_overload_latch(struct cluster *c);
 void scenario_disk_full_or_readonly(struct cluster *c);
+
+/* scenario_hints.c: homes that are away, nodes that stand in for them, and hints. */
+void scenario_amnesia_partial(struct cluster *c);
+void scenario_amnesia_noncoord(struct cluster *c);
+void scenario_fallback_forgets_and_returns(struct cluster *c);
+void scenario_hint_delivers_stale(struct cluster *c);
+void scenario_hint_flood(struct cluster *c);
+void scenario_hint_is_the_only_copy(struct cluster *c);
+void scenario_sloppy_acks_do_not_intersect(struct cluster *c);
+void scenario_notfound_from_empty_fallback(struct cluster *c);
+void scenario_limit_blocks_heal(struct cluster *c);
+
 /* scenario_repair.c: replicas that agree in the end, without being read. */
 void scenario_repair_in_the_background(struct cluster *c);
 void scenario_damaged_rows(struct cluster *c);
