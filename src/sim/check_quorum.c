@@ -10,6 +10,12 @@ static bool may_have_expired(const struct judge *judge, const struct op *write, 
 
 static void check_read(struct judge *judge, const struct judged_key *key, const struct op *read) {
     uint32_t r = judge_r(judge, read);
+    if (r == 0 && object_is_empty(&read->object)) {
+        judge_violated(judge, "stale: request %llu was told by fallbacks alone that %.*s is absent",
+                       (unsigned long long)read->tag, (int)key->key->len,
+                       (const char *)key->key->bytes);
+        return;
+    }
     for (size_t i = 0; i < key->write_count; i++) {
         const struct judged_write *write = &key->writes[i];
         if (write->op->value == NULL || may_have_expired(judge, write->op, read->answered_us) ||

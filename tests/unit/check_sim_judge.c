@@ -420,6 +420,17 @@ START_TEST(a_monotonic_read_makes_sure_of_what_it_shows) {
 }
 END_TEST
 
+START_TEST(fallbacks_alone_cannot_say_that_nothing_is_there) {
+    get(30, 40, NULL, NULL)->stand_ins = 1;
+    FINE(by_then(QUORUM));
+    get(30, 40, NULL, NULL)->stand_ins = 2;
+    SAYS(by_then(QUORUM), "stale");
+    struct op *one = put(10, 20, NULL);
+    get(30, 40, one, NULL)->stand_ins = 2; /* but what they show is there */
+    FINE(by_then(QUORUM));
+}
+END_TEST
+
 START_TEST(what_expires_is_there_until_then) {
     plan.skew_us = 0;
     uint64_t at_ms = CLOCK_EPOCH_US / 1000 + 100;
@@ -649,6 +660,7 @@ int main(void) {
     tcase_add_test(tcase, only_quorums_that_overlap_count);
     tcase_add_test(tcase, robbed_machines_shrink_the_quorum);
     tcase_add_test(tcase, a_monotonic_read_makes_sure_of_what_it_shows);
+    tcase_add_test(tcase, fallbacks_alone_cannot_say_that_nothing_is_there);
     tcase_add_test(tcase, what_expires_is_there_until_then);
     tcase = group(suite, "siblings");
     tcase_add_test(tcase, nobody_reads_what_nobody_wrote);
