@@ -73,6 +73,11 @@ check_PROGRAMS += tests/unit/check_tickets
 tests_unit_check_tickets_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
 tests_unit_check_tickets_LDFLAGS = $(OOM_LDFLAGS)
 
+check_PROGRAMS += tests/unit/check_values
+tests_unit_check_values_SOURCES = tests/unit/check_values.c $(SERVER_FAKE)
+tests_unit_check_values_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
+tests_unit_check_values_LDFLAGS = $(OOM_LDFLAGS)
+
 check_PROGRAMS += tests/unit/check_pace
 tests_unit_check_pace_LDADD = $(TEST_LIBS) $(CLIENT_SIDE)
 
