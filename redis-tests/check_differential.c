@@ -317,6 +317,7 @@ static const struct difference {
     {"COMMAND GETKEYS PING", "the arity of COMMAND GETKEYS is 7.2's"},
     {"COMMAND GETKEYS nosuch", "likewise"},
     {"COMMAND GETKEYS GET", "likewise"},
+    {"COMMAND LIST FILTERBY PATTERN mse*", "sorted here; in Redis in the order of a hash"},
     {"CONFIG GET APPENDFSYNC", "names are spelled as in the table"},
     {"CONFIG SET proto-max-bulk-len 1", "other bounds"},
     {"CONFIG SET slowlog-max-len -1", "other bounds"},
