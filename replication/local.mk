@@ -136,6 +136,10 @@ check_PROGRAMS += tests/unit/check_merkle
 tests_unit_check_merkle_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_merkle_LDFLAGS = $(OOM_LDFLAGS)
 
+check_PROGRAMS += tests/unit/check_hint
+tests_unit_check_hint_SOURCES = tests/unit/check_hint.c tests/unit/must.h
+tests_unit_check_hint_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
 check_PROGRAMS += tests/unit/check_hlc
 tests_unit_check_hlc_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
