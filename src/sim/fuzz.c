@@ -302,6 +302,9 @@ static void judge_all(struct run *run) {
             check_key(run, &judge, &judge.keys[k], k);
         }
     }
+    if (!run->plan.beyond && fine(run)) {
+        check_scans(&judge, world_history(run->world));
+    }
     world_elapse(run->world, SECOND_US);
     if (run->rows != rows) {
         judge_violated(&judge, "restless: a second reading of everything still stores rows");
@@ -332,6 +335,10 @@ static void count_requests(const struct run *run, struct fuzz_result *out) {
         if (op->answered && op->err == RD_ENOQUORUM) {
             out->sometimes[op->kind == CLIENT_WRITE ? SOMETIMES_NO_QUORUM_WRITE
                                                     : SOMETIMES_NO_QUORUM_READ]++;
+        }
+        if (op->answered && op->err == RD_OK && op->next_cursor == 0) {
+            out->sometimes[SOMETIMES_SCAN] += op->kind == CLIENT_SCAN;
+            out->sometimes[SOMETIMES_FLUSH] += op->kind == CLIENT_FLUSH;
         }
         out->sometimes[SOMETIMES_SIBLING_READ] += op->object.count > 1;
     }

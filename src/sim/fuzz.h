@@ -18,6 +18,8 @@
     X(HINT_REFUSED, "a fallback had no room for a hint that was to count")                         \
     X(READ_REPAIR, "a read repaired a replica")                                                    \
     X(SIBLING_READ, "a read returned siblings")                                                    \
+    X(SCAN, "a scan went through all keys")                                                        \
+    X(FLUSH, "all keys were deleted")                                                              \
     X(FORWARDED, "a write was forwarded")                                                          \
     X(LATE_ANSWER, "an answer came too late")                                                      \
     X(UNKNOWN, "a write ended with an unknown outcome")                                            \

@@ -89,9 +89,11 @@ static bool overlap(const struct judge *judge, const struct judged_write *earlie
 }
 
 /* True if whoever was answered `seen` has seen all that there will ever be of `write`: a plain SET
- * that is not acknowledged yet may still write its value anew. */
+ * that is not acknowledged yet may still write its value anew, and what it wrote anew may still be
+ * on its way from a fallback. */
 static bool is_final(const struct op *write, const struct op *seen) {
-    return write->with_context || (acknowledged(write) && write->answered_us < seen->asked_us);
+    return write->with_context ||
+           (acknowledged(write) && write->stand_ins == 0 && write->answered_us < seen->asked_us);
 }
 
 bool judge_clocks_exact(const struct judge *judge) {
@@ -156,6 +158,36 @@ static void earliest(uint64_t *time, uint64_t other) {
     }
 }
 
+/* Where the flush that `last`, its last page, belongs to began. */
+static uint64_t flush_began_us(const struct op *last) {
+    while (last->seen != NULL) {
+        last = last->seen;
+    }
+    return last->asked_us;
+}
+
+/* What the pages of FLUSHALLs do to the write. They delete what they have read and nothing else. */
+static void work_out_flushes(struct judge *judge, struct judged_write *write) {
+    uint32_t r = quorum_of(0, judge->plan->world.node.r, judge->n);
+    uint32_t w = quorum_of(0, judge->plan->world.node.w, judge->n);
+    const struct op *op = write->op;
+    for (size_t i = 0; i < judge->flush_count; i++) {
+        const struct op *page = judge->flushes[i];
+        if (!page->answered || op->asked_us < page->answered_us) {
+            earliest(&write->removable_us, page->asked_us);
+        }
+        if (!acknowledged(page) || page->next_cursor != 0 || !acknowledged(op) || write->same_id ||
+            op->value_id == 0 || op->answered_us >= flush_began_us(page)) {
+            continue;
+        }
+        uint32_t lost = losses_count(judge->losses, workload_key_number(op->key), op->asked_us,
+                                     page->answered_us);
+        if (write->homes + r > judge->n + lost) {
+            earliest(&write->gone_us[w], page->answered_us);
+        }
+    }
+}
+
 static void find_same(struct judged_key *key) {
     for (size_t i = 0; i < key->write_count; i++) {
         for (size_t k = 0; k < key->write_count; k++) {
@@ -182,6 +214,7 @@ static void work_out(struct judge *judge, struct judged_key *key, struct judged_
             earliest(&write->gone_us[other->homes], other->op->answered_us);
         }
     }
+    work_out_flushes(judge, write);
     for (size_t i = 0; i < key->read_count;
          i++) { /* a monotonic read makes sure of what it shows */
         const struct op *read = key->reads[i];
@@ -195,6 +228,11 @@ static void work_out(struct judge *judge, struct judged_key *key, struct judged_
 /* ---- the whole history ----------------------------------------------------------------------- */
 
 static void add(struct judge *judge, const struct op *op) {
+    if (op->kind == CLIENT_FLUSH && maybe_happened(op)) {
+        judge->flushes = mem_grow(judge->flushes, &judge->flush_cap, judge->flush_count + 1,
+                                  sizeof *judge->flushes);
+        judge->flushes[judge->flush_count++] = op;
+    }
     if (op->key == NULL || op->kind == CLIENT_RMW) {
         return;
     }
@@ -238,6 +276,7 @@ void judge_free(struct judge *judge) {
         free(judge->keys[k].reads);
     }
     free(judge->keys);
+    free(judge->flushes);
     buf_free(&judge->violation);
     *judge = (struct judge){0};
 }

@@ -64,6 +64,8 @@ struct judge {
     uint32_t n;              /* homes of a key */
     struct judged_key *keys; /* owned; plan->keys of them */
     uint32_t key_count;
+    const struct op **flushes; /* owned: pages of FLUSH that may have deleted something */
+    size_t flush_count, flush_cap;
     struct buf violation; /* empty: none; else the first, as text */
 };
 
@@ -110,6 +112,10 @@ void check_quorum(struct judge *judge, const struct judged_key *key);
  * deleted before, nor one that nobody wrote; vectors hold no more entries than there were writes.
  */
 void check_siblings(struct judge *judge, const struct judged_key *key, const struct op *last);
+
+/* check_scan.c: each scan that went through returned every key that was there all the time, and none
+ * that was surely gone. */
+void check_scans(struct judge *judge, const struct history *history);
 
 /* check_identical.c, promise 3: the stores of all homes hold the same object under the key. */
 void check_identical(struct judge *judge, struct world *world, const struct judged_key *key);

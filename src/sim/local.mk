@@ -8,6 +8,7 @@ src_sim_libsim_la_SOURCES = \
 	src/sim/check_identical.c \
 	src/sim/check_left.c src/sim/check_left.h \
 	src/sim/check_quorum.c \
+	src/sim/check_scan.c \
 	src/sim/check_siblings.c \
 	src/sim/clock.c src/sim/clock.h \
 	src/sim/cluster.c src/sim/cluster.h src/sim/cluster_faults.c src/sim/cluster_internal.h \

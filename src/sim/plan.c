@@ -68,7 +68,7 @@ static void draw_requests(struct plan *plan, struct prng *prng) {
     plan->hot_percent = swarm(prng, 50, 60);
     plan->ops = 1500 + (uint32_t)prng_below(prng, 2500);
     plan->sticky_percent = (uint32_t)prng_below(prng, 101);
-    for (int i = 0; i < REQUEST_KINDS; i++) {
+    for (int i = 0; i < REQUEST_SCAN; i++) {
         plan->request_weights[i] = swarm(prng, 30, 20);
     }
     plan->request_weights[REQUEST_GET] += 20;
@@ -150,6 +150,14 @@ static void keep_together(struct plan *plan) {
     network->drop_ppm = network->duplicate_ppm = network->reorder_ppm = network->tail_ppm = 0;
     plan->world.disk.stall_ppm = 0;
     plan->birth_us = 0;
+    plan->request_weights[REQUEST_FLUSH] = 0;
+}
+
+/* Lists of all keys in a quarter of the plans; in half of these, seldom, their deletion, which hides what else may be wrong. */
+static void draw_scans(struct plan *plan, struct prng *prng) {
+    bool scans = prng_chance(prng, 1, 4);
+    plan->request_weights[REQUEST_SCAN] = scans ? 1 + (uint32_t)prng_below(prng, 8) : 0;
+    plan->request_weights[REQUEST_FLUSH] = scans && prng_chance(prng, 1, 2);
 }
 
 void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
@@ -163,7 +171,9 @@ void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     draw_phases(plan, &prng, mode);
     draw_hints(plan, &prng);
     draw_repair(plan, &prng);
-    if (prng_chance(&prng, 1, 8) && !plan->beyond) {
+    bool together = prng_chance(&prng, 1, 8) && !plan->beyond;
+    draw_scans(plan, &prng);
+    if (together) {
         keep_together(plan);
     }
 }

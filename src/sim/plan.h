@@ -26,7 +26,9 @@
     X(APPEND, "read-modify-write")                                                                 \
     X(RETRY, "the last write of unknown outcome, again")                                           \
     X(REPLICAS, "question what the replicas hold")                                                 \
-    X(COUNT, "question how many keys there are")
+    X(COUNT, "question how many keys there are")                                                   \
+    X(SCAN, "list of all keys, page by page")                                                      \
+    X(FLUSH, "deletion of all keys, page by page")
 
 /* What goes wrong. X(name, text) */
 #define PLAN_FAULTS(X)                                                                             \

@@ -11,7 +11,15 @@
 #define REMEMBERED 8
 #define LONGEST_CHAIN 6 /* a context that came from a write on a context that came from ... */
 
-enum intent { INTENT_NONE, INTENT_SET, INTENT_PUT, INTENT_REMOVE }; /* after the answer at hand */
+#define WALK_TRIES 4 /* of one page of a scan */
+
+enum intent {
+    INTENT_NONE,
+    INTENT_SET,
+    INTENT_PUT,
+    INTENT_REMOVE,
+    INTENT_WALK
+}; /* after the answer at hand */
 
 struct client {
     uint32_t node;
@@ -21,6 +29,9 @@ struct client {
     const struct op *unknown; /* the last write of unknown outcome */
     enum intent next;         /* what the answer just awaited is for */
     const struct op *last;    /* that answer */
+    enum client_op walk;      /* SCAN or FLUSH, page by page */
+    const struct op *page;    /* its last good page; NULL: none yet */
+    unsigned tries;           /* of the next one */
 };
 
 struct workload {
@@ -213,6 +224,26 @@ static void append(struct workload *workload, uint32_t i) {
     send(workload, i, &request);
 }
 
+/* Asks for the page behind the last good one, perhaps of another node. */
+static void walk(struct workload *workload, uint32_t i) {
+    struct client *client = &workload->clients[i];
+    struct op request = {.kind = client->walk,
+                         .cursor = client->page == NULL ? 0 : client->page->next_cursor,
+                         .seen = client->page,
+                         .count = 1 + (uint32_t)prng_below(&workload->prng, 10),
+                         .exact = prng_chance(&workload->prng, 1, 2)};
+    send(workload, i, &request);
+}
+
+static void begin_walk(struct workload *workload, uint32_t i, enum plan_request kind) {
+    struct client *client = &workload->clients[i];
+    client->walk = kind == REQUEST_SCAN ? CLIENT_SCAN : CLIENT_FLUSH;
+    client->page = NULL;
+    client->tries = 0;
+    client->next = INTENT_NONE;
+    walk(workload, i);
+}
+
 static void begin(struct workload *workload, uint32_t i, enum plan_request kind) {
     struct client *client = &workload->clients[i];
     struct blob *key = workload_key(draw_key(workload));
@@ -277,6 +308,8 @@ static void begin(struct workload *workload, uint32_t i, enum plan_request kind)
         send(workload, i, &request);
         return;
     case REQUEST_APPEND: /* in workload_event */
+    case REQUEST_SCAN:   /* begin_walk */
+    case REQUEST_FLUSH:
     case REQUEST_KINDS:
         break;
     }
@@ -288,6 +321,10 @@ static void go_on(struct workload *workload, uint32_t i) {
     struct client *client = &workload->clients[i];
     enum intent intent = client->next;
     client->next = INTENT_NONE;
+    if (intent == INTENT_WALK) {
+        walk(workload, i);
+        return;
+    }
     struct blob *key = blob_ref(client->last->key);
     if (intent == INTENT_SET) {
         set(workload, i, key);
@@ -313,6 +350,8 @@ void workload_event(struct workload *workload, const struct sim_event *event) {
     }
     if (kind == REQUEST_APPEND) {
         append(workload, i);
+    } else if (kind == REQUEST_SCAN || kind == REQUEST_FLUSH) {
+        begin_walk(workload, i, (enum plan_request)kind);
     } else {
         begin(workload, i, (enum plan_request)kind);
     }
@@ -341,6 +380,14 @@ void workload_answer(struct workload *workload, struct op *op) {
         client->unknown = op;
     }
     client->last = op;
+    if (op->kind == CLIENT_SCAN || op->kind == CLIENT_FLUSH) {
+        client->page = op->err == RD_OK ? op : client->page;
+        client->tries = op->err == RD_OK ? 0 : client->tries + 1;
+        bool goes_on = op->err == RD_OK ? op->next_cursor != 0 : client->tries < WALK_TRIES;
+        client->next = goes_on ? INTENT_WALK : INTENT_NONE;
+        schedule(workload, op->client, workload->plan->think_us / (goes_on ? 8 : 1));
+        return;
+    }
     bool usable = op->err == RD_OK && (client->next == INTENT_SET || op->token != NULL);
     if (!usable) {
         client->next = INTENT_NONE;
