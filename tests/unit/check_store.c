@@ -368,6 +368,45 @@ START_TEST(scans_go_through_slots_in_order) {
 }
 END_TEST
 
+/* A slot of many rows, every third of them erased, page by page: all come, in order, once. */
+START_TEST(a_long_slot_page_by_page) {
+    enum { ROWS = 900, PAGE = 7 };
+    char key[16];
+    rig_open(&rig, (enum rig_engine)_i);
+    for (int round = 0; round < 2; round++) { /* the erased ones were there before */
+        for (unsigned i = 0; i < ROWS; i++) {
+            snprintf(key, sizeof(key), "%03u", i * 7 % ROWS);
+            bool erased = round == 1 && i * 7 % ROWS % 3 == 0;
+            ck_assert_int_eq(
+                rig_put(&rig, rig_key(STORE_OBJECTS, 5, key, 3, NULL, 0), erased ? NULL : "v", 1),
+                RD_OK);
+        }
+        ck_assert_int_eq(rig_commit(&rig), RD_OK);
+    }
+    struct rig_rows page = rig_scan(&rig, STORE_OBJECTS, 0, 100, NULL, PAGE, SIZE_MAX);
+    unsigned next = 1, pages = 1;
+    for (;; pages++) {
+        ck_assert_int_eq(page.err, RD_OK);
+        for (size_t i = 0; i < page.count; i++, next += next % 3) { /* 1 2 4 5 7 8 ... */
+            snprintf(key, sizeof(key), "%03u", next);
+            ck_assert_mem_eq(page.rows[i].key, key, 3);
+        }
+        if (page.end) {
+            break;
+        }
+        ck_assert_uint_eq(page.count, PAGE);
+        struct store_cursor behind = rig_behind(&page.rows[page.count - 1]);
+        struct rig_rows more = rig_scan(&rig, STORE_OBJECTS, 0, 100, &behind, PAGE, SIZE_MAX);
+        rig_rows_free(&page);
+        page = more;
+    }
+    ck_assert_uint_eq(next, ROWS + 1);
+    ck_assert_uint_ge(pages, ROWS * 2 / 3 / PAGE);
+    rig_rows_free(&page);
+    rig_close(&rig);
+}
+END_TEST
+
 START_TEST(due_rows_come_earliest_first) {
     rig_open(&rig, (enum rig_engine)_i);
     expect_rows(rig_scan_due(&rig, UINT64_MAX, 10), "", true);
@@ -569,6 +608,7 @@ int main(void) {
     tcase_add_loop_test(tcase, more_answers_wait_than_were_reserved, 0, RIG_ENGINES);
     tcase_add_loop_test(tcase, counters, 0, RIG_ENGINES);
     tcase_add_loop_test(tcase, scans_go_through_slots_in_order, 0, RIG_ENGINES);
+    tcase_add_loop_test(tcase, a_long_slot_page_by_page, 0, RIG_ENGINES);
     tcase_add_loop_test(tcase, due_rows_come_earliest_first, 0, RIG_ENGINES);
     tcase_add_loop_test(tcase, live_keys_are_counted_by_slot, 0, RIG_ENGINES);
     tcase_add_loop_test(tcase, memory_runs_out_in_commits, 0, RIG_ENGINES);
