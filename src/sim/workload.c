@@ -307,10 +307,7 @@ static void begin(struct workload *workload, uint32_t i, enum plan_request kind)
         request.kind = kind == REQUEST_COUNT ? CLIENT_COUNT : CLIENT_REPLICAS;
         send(workload, i, &request);
         return;
-    case REQUEST_APPEND: /* in workload_event */
-    case REQUEST_SCAN:   /* begin_walk */
-    case REQUEST_FLUSH:
-    case REQUEST_KINDS:
+    default: /* REQUEST_APPEND, REQUEST_SCAN, REQUEST_FLUSH: in workload_event */
         break;
     }
     blob_unref(key);
