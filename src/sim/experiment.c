@@ -20,12 +20,20 @@
 static const struct experiment experiments[] = {
     {"repair", "a hot key while frames are lost, read repair off and on", 20, experiment_repair},
     {"quorum", "reads a few ms behind a write, by R and W", 20, experiment_quorum},
+    {"sync-interval", "a hot key while frames are lost, by how often replicas compare", 10,
+     experiment_sync},
     {"latency", "read and write latency by message delay, R and W", 5, experiment_latency},
     {"throughput", "requests per second by message delay, R and W", 5, experiment_throughput},
     {"failures", "latency while 0, 1, 2 nodes have failed", 5, experiment_failures},
     {"drops", "puts, each followed by a get at each replica, while frames are lost", 20,
      experiment_drops},
-    {"availability", "requests served while a node dies and the cluster is cut in halves", 5,
+    {"scale", "3 to 256 nodes: balance, movement, gossip, news of a death and a return", 2,
+     experiment_scale},
+    {"anti-entropy", "messages, bytes and rounds until replicas are equal again", 3,
+     experiment_anti_entropy},
+    {"staleness", "probabilistically bounded staleness, simulated and predicted", 5,
+     experiment_staleness},
+    {"availability", "requests served while a node dies and the cluster is cut in halves", 3,
      experiment_availability},
 };
 
@@ -48,6 +56,10 @@ const struct experiment *experiment_find(const char *name) {
 uint32_t experiment_size(const struct experiment_run *run, uint32_t whole) {
     uint32_t size = (uint32_t)((uint64_t)whole * run->percent / 100);
     return size > 0 ? size : 1;
+}
+
+size_t experiment_few(const struct experiment_run *run, size_t count) {
+    return run->percent < 100 && count > 2 ? 2 : count;
 }
 
 /* ---- progress -------------------------------------------------------------------------------- */

@@ -52,6 +52,9 @@ enum rd_err experiment_run(struct experiment_run *run, const struct experiment *
 /* So much of `whole`, for the run's size, at least 1. */
 uint32_t experiment_size(const struct experiment_run *run, uint32_t whole);
 
+/* How many of `count` settings a run of its size tries: all, or the first two. */
+size_t experiment_few(const struct experiment_run *run, size_t count);
+
 /* Says how many steps there will be; one has been done. */
 void experiment_steps(struct experiment_run *run, uint32_t steps);
 void experiment_step(struct experiment_run *run);
@@ -72,6 +75,10 @@ void experiment_latency(struct experiment_run *run);
 void experiment_throughput(struct experiment_run *run);
 void experiment_failures(struct experiment_run *run);
 void experiment_availability(struct experiment_run *run);
+void experiment_scale(struct experiment_run *run);
+void experiment_sync(struct experiment_run *run);
+void experiment_anti_entropy(struct experiment_run *run);
+void experiment_staleness(struct experiment_run *run);
 void experiment_drops(struct experiment_run *run);
 
 #endif

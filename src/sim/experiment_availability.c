@@ -54,11 +54,13 @@ static void sample(const struct load *load, struct results *results, size_t row,
     }
 }
 
-static void run_story(struct experiment_run *run, size_t q, uint64_t seed, struct results *table,
-                      struct results *line) {
+static void run_story(struct experiment_run *run, size_t q, bool sloppy, uint64_t seed,
+                      struct results *table, struct results *line) {
+    const char *name = sloppy ? "sloppy" : "strict";
     struct world_conf conf;
     uint32_t r = quorums[q][0], w = quorums[q][1];
     lab_conf(&conf, NODES, 3, r, w, seed);
+    conf.node.sloppy_quorum = conf.node.hinted_handoff = sloppy;
     struct lab *lab = lab_new(&conf);
     struct load_conf load_conf = {.interval_us = SECOND_US / experiment_size(run, 200),
                                   .keys = 1000,
@@ -77,11 +79,11 @@ static void run_story(struct experiment_run *run, size_t q, uint64_t seed, struc
     elapse_to(lab, start_us, END_S);
     load_stop(load);
     for (size_t p = 0; p < COUNT(phases); p++) {
-        sample(load, table, results_row(table, "strict %u %u %s", r, w, phases[p].name),
+        sample(load, table, results_row(table, "%s %u %u %s", name, r, w, phases[p].name),
                start_us + phases[p].from_s * SECOND_US, start_us + phases[p].to_s * SECOND_US);
     }
     for (uint32_t second = 0; second < END_S; second++) {
-        sample(load, line, results_row(line, "strict %u %u %u", r, w, second),
+        sample(load, line, results_row(line, "%s %u %u %u", name, r, w, second),
                start_us + second * SECOND_US, start_us + (second + 1) * SECOND_US);
     }
     load_free(&load);
@@ -97,19 +99,24 @@ void experiment_availability(struct experiment_run *run) {
     struct results *line = experiment_table(run, "availability-time", "availability: by second",
                                             "quorum R W second", metrics, METRICS);
     line->quiet = true;
-    experiment_steps(run, run->seeds * (uint32_t)COUNT(quorums));
-    for (size_t q = 0; q < COUNT(quorums); q++) {
+    experiment_steps(run, run->seeds * 2 * (uint32_t)COUNT(quorums));
+    for (size_t q = 0; q < 2 * COUNT(quorums); q++) {
         for (uint32_t s = 0; s < run->seeds; s++) {
-            run_story(run, q, run->seed + s, table, line);
+            run_story(run, q % COUNT(quorums), q >= COUNT(quorums), run->seed + s, table, line);
         }
     }
     struct plot plot;
     plot_init(&plot, "availability",
               "one of 6 nodes killed at 5 s, back at 13 s; cut in halves from 20 to 30 s");
-    struct plot_panel *panel =
-        plot_panel(&plot, "reads", "seconds", "requests served, %", PLOT_LINES);
-    plot_series(panel, line, "second", "reads_served_percent", NULL, NULL, "");
-    panel = plot_panel(&plot, "writes", "seconds", "requests served, %", PLOT_LINES);
-    plot_series(panel, line, "second", "writes_served_percent", NULL, NULL, "");
+    static const char *const titles[][2] = {{"strict: reads", "strict: writes"},
+                                            {"sloppy: reads", "sloppy: writes"}};
+    for (int sloppy = 0; sloppy < 2; sloppy++) {
+        for (int write = 0; write < 2; write++) {
+            struct plot_panel *panel = plot_panel(&plot, titles[sloppy][write], "seconds",
+                                                  "requests served, %", PLOT_LINES);
+            plot_series(panel, line, "second", metrics[write].name, "quorum",
+                        sloppy ? "sloppy" : "strict", "");
+        }
+    }
     experiment_plot(run, &plot);
 }

@@ -124,7 +124,8 @@ static void run_failure(struct experiment_run *run, const struct setting *settin
 
 static void run_way(struct experiment_run *run, enum failing way, uint32_t failed,
                     struct results *table, struct results *line) {
-    for (size_t q = 0; q < COUNT(quorums); q++) {
+    for (size_t i = 0; i < experiment_few(run, COUNT(quorums)); i++) {
+        size_t q = COUNT(quorums) - 1 - i; /* R=3 first: it is plotted */
         struct setting setting = {quorums[q][0], quorums[q][1], failed, way};
         size_t row = results_row(table, "%s %u %u %u", failed > 0 ? way_names[way] : "none",
                                  setting.r, setting.w, failed);
@@ -145,7 +146,8 @@ void experiment_failures(struct experiment_run *run) {
     line->quiet = true;
     experiment_steps(run, run->seeds * (uint32_t)COUNT(quorums) * (1 + 2 * WAYS));
     run_way(run, KILLED, 0, table, line);
-    for (int way = 0; way < WAYS; way++) {
+    int ways = run->percent < 100 ? 1 : WAYS;
+    for (int way = 0; way < ways; way++) {
         run_way(run, (enum failing)way, 1, table, line);
         run_way(run, (enum failing)way, 2, table, line);
     }

@@ -37,7 +37,7 @@ static void run_load(const struct setting *setting, uint64_t measured_us, uint64
     struct load_conf load_conf = {
         .clients = setting->clients, .keys = 1000, .read_percent = 50, .patience_us = 10000000};
     struct load *load = load_start(lab, &load_conf);
-    world_elapse(lab->world, 1000000);
+    world_elapse(lab->world, measured_us < 1000000 ? measured_us : 1000000);
     uint64_t from_us = world_now_us(lab->world);
     lab_reset_counts(lab);
     world_elapse(lab->world, measured_us);
@@ -65,8 +65,8 @@ static uint64_t measured_us(const struct experiment_run *run, uint32_t delay_ms)
 }
 
 static void by_delay(struct experiment_run *run, struct results *table) {
-    for (size_t q = 0; q < COUNT(quorums); q++) {
-        for (size_t d = 0; d < COUNT(delays_ms); d++) {
+    for (size_t q = 0; q < experiment_few(run, COUNT(quorums)); q++) {
+        for (size_t d = 0; d < experiment_few(run, COUNT(delays_ms)); d++) {
             struct setting setting = {quorums[q][0], quorums[q][1], delays_ms[d], 20};
             size_t row = results_row(table, "%u %u %u", setting.r, setting.w, setting.delay_ms);
             for (uint32_t s = 0; s < run->seeds; s++) {
@@ -94,7 +94,7 @@ void experiment_latency(struct experiment_run *run) {
 }
 
 static void by_clients(struct experiment_run *run, struct results *table) {
-    for (size_t c = 0; c < COUNT(client_counts); c++) {
+    for (size_t c = 0; c < experiment_few(run, COUNT(client_counts)); c++) {
         struct setting setting = {3, 3, 5, client_counts[c]};
         size_t row = results_row(table, "%u", setting.clients);
         for (uint32_t s = 0; s < run->seeds; s++) {

@@ -77,7 +77,8 @@ void lab_conf(struct world_conf *conf, uint32_t nodes, uint32_t n, uint32_t r, u
     conf->node.w = w;
     conf->node.partitions = 64;
     conf->node.vnodes = 16;
-    conf->node.read_repair = false;
+    conf->node.read_repair = conf->node.hinted_handoff = conf->node.sloppy_quorum = false;
+    conf->node.anti_entropy = false;
 }
 
 bool lab_sees(const struct lab *lab, uint32_t up) {
@@ -107,13 +108,17 @@ static void be_born(struct lab *lab) {
     lab_register_free(&first);
 }
 
-struct lab *lab_new(const struct world_conf *conf) {
+struct lab *lab_make(const struct world_conf *conf) {
     struct lab *lab = mem_zero(sizeof *lab);
     struct world_conf calm = *conf;
     calm.network.drop_ppm = calm.network.duplicate_ppm = calm.network.reorder_ppm = 0;
     lab->world = world_new(&calm);
     prng_seed(&lab->prng, conf->seed ^ UINT64_C(0x6c6162));
     network_set_tap(world_network(lab->world), count_frame, lab);
+    return lab;
+}
+
+void lab_form(struct lab *lab, const struct world_conf *conf) {
     for (uint32_t i = 0; i < conf->nodes; i++) {
         mem_must(world_start(lab->world, i));
     }
@@ -124,6 +129,11 @@ struct lab *lab_new(const struct world_conf *conf) {
     be_born(lab);
     *world_network_conf(lab->world) = conf->network;
     lab_reset_counts(lab);
+}
+
+struct lab *lab_new(const struct world_conf *conf) {
+    struct lab *lab = lab_make(conf);
+    lab_form(lab, conf);
     return lab;
 }
 

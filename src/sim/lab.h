@@ -38,6 +38,10 @@ struct lab_verdict {
 void lab_conf(struct world_conf *conf, uint32_t nodes, uint32_t n, uint32_t r, uint32_t w,
               uint64_t seed);
 
+/* The cluster with all machines off, to fill its disks; lab_form starts it. Free with lab_free. */
+struct lab *lab_make(const struct world_conf *conf);
+void lab_form(struct lab *lab, const struct world_conf *conf);
+
 /* Makes and forms the cluster: all nodes run, serve and see each other up. Frames are lost (drop,
  * duplicate, reorder of `conf`) only from then on. Free with lab_free. */
 struct lab *lab_new(const struct world_conf *conf);

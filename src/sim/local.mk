@@ -15,7 +15,8 @@ src_sim_libsim_la_SOURCES = \
 	src/sim/disk.c src/sim/disk.h \
 	src/sim/experiment.c src/sim/experiment.h src/sim/experiment_availability.c \
 	src/sim/experiment_drops.c src/sim/experiment_failures.c src/sim/experiment_latency.c \
-	src/sim/experiment_quorum.c src/sim/experiment_repair.c \
+	src/sim/experiment_quorum.c src/sim/experiment_repair.c src/sim/experiment_scale.c \
+	src/sim/experiment_staleness.c src/sim/experiment_sync.c src/sim/experiment_anti_entropy.c \
 	src/sim/faults.c src/sim/faults.h src/sim/faults_disk.c src/sim/faults_internal.h \
 	src/sim/fuzz.c src/sim/fuzz.h \
 	src/sim/history.c src/sim/history.h src/sim/history_text.c \
@@ -27,6 +28,7 @@ src_sim_libsim_la_SOURCES = \
 	src/sim/machine.c src/sim/machine.h src/sim/machine_life.c \
 	src/sim/mem.c src/sim/mem.h \
 	src/sim/network.c src/sim/network.h \
+	src/sim/pbs.c src/sim/pbs.h \
 	src/sim/plan.c src/sim/plan.h \
 	src/sim/plot.c src/sim/plot.h \
 	src/sim/queue.c src/sim/queue.h \

@@ -99,16 +99,18 @@ static uint64_t exponential_1024(struct prng *prng) {
     return (halvings * 1024 + within) * 710 / 1024;
 }
 
-static uint64_t draw_delay(struct network *network, uint32_t from, uint32_t to) {
-    const struct network_conf *conf = network->conf;
-    uint64_t delay =
-        conf->delay_min_us + network->machines[from].slow_us + network->machines[to].slow_us;
-    delay += conf->delay_mean_us * exponential_1024(&network->prng) / 1024;
-    if (conf->tail_ppm > 0 && prng_below(&network->prng, 1000000) < conf->tail_ppm) {
-        uint64_t scale = conf->tail_us >> prng_below(&network->prng, 8);
-        delay += prng_below(&network->prng, scale + 1);
+uint64_t network_draw_delay(const struct network_conf *conf, struct prng *prng) {
+    uint64_t delay = conf->delay_min_us + conf->delay_mean_us * exponential_1024(prng) / 1024;
+    if (conf->tail_ppm > 0 && prng_below(prng, 1000000) < conf->tail_ppm) {
+        uint64_t scale = conf->tail_us >> prng_below(prng, 8);
+        delay += prng_below(prng, scale + 1);
     }
     return delay;
+}
+
+static uint64_t draw_delay(struct network *network, uint32_t from, uint32_t to) {
+    return network_draw_delay(network->conf, &network->prng) + network->machines[from].slow_us +
+           network->machines[to].slow_us;
 }
 
 static bool happens(struct network *network, uint32_t ppm) {

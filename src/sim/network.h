@@ -46,6 +46,9 @@ struct network_conf {
     uint64_t dial_timeout_us;
 };
 
+/* Draws what one frame takes on the way, between machines that are not slowed. */
+uint64_t network_draw_delay(const struct network_conf *conf, struct prng *prng);
+
 /* What the node at the receiving end is to be told; nothing if `kind` is 0. */
 struct network_arrival {
     enum network_kind kind;

@@ -8,7 +8,7 @@
 
 #include "sim/mem.h"
 
-#define PANEL_WIDTH 520
+#define PANEL_WIDTH 440
 #define PLOT_HEIGHT 420
 
 void plot_init(struct plot *plot, const char *name, const char *title) {

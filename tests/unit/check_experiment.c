@@ -9,6 +9,7 @@
 
 #include "sim/load.h"
 #include "sim/mem.h"
+#include "sim/pbs.h"
 #include "tests/lib/run.h"
 
 static const struct results_metric two[] = {{"stale_percent", "stale %", 2}, {"ms", "ms", 1}};
@@ -241,6 +242,50 @@ START_TEST(load_counts_what_was_served) {
 }
 END_TEST
 
+/* ---- predictions ----------------------------------------------------------------------------- */
+
+static uint64_t up_to_1000(void *arg, struct prng *prng) {
+    (void)arg;
+    return prng_below(prng, 1001);
+}
+
+static uint64_t none(void *arg, struct prng *prng) {
+    (void)arg, (void)prng;
+    return 0;
+}
+
+START_TEST(pbs_knows_what_is_certain) {
+    struct prng prng;
+    prng_seed(&prng, 1);
+    for (int model = PBS_PAPER; model <= PBS_OURS; model++) {
+        struct pbs pbs = {
+            .model = (enum pbs_model)model, .n = 3, .message = up_to_1000, .commit = none};
+        for (pbs.r = 1; pbs.r <= 3; pbs.r++) {
+            for (pbs.w = 1; pbs.w <= 3; pbs.w++) {
+                double at_once = pbs_stale(&pbs, 0, 2000, &prng);
+                ck_assert(pbs.r + pbs.w > 3 ? at_once == 0 : at_once > 0 && at_once < 0.7);
+                ck_assert(pbs_stale(&pbs, 1000, 2000, &prng) == 0);
+                ck_assert(pbs_stale(&pbs, 500, 2000, &prng) <= at_once);
+            }
+        }
+    }
+}
+END_TEST
+
+/* N=2, R=W=1, our model: half of the reads go to the writer's own node; of the others those are
+ * stale whose t is shorter than the message: 1/2 * (1 - t/1000). */
+START_TEST(pbs_agrees_with_a_sum) {
+    struct prng prng;
+    struct pbs pbs = {
+        .model = PBS_OURS, .n = 2, .r = 1, .w = 1, .message = up_to_1000, .commit = none};
+    prng_seed(&prng, 2);
+    for (uint64_t t_us = 0; t_us <= 1000; t_us += 100) {
+        double expected = 0.5 * (1 - (double)t_us / 1000);
+        ck_assert(fabs(pbs_stale(&pbs, t_us, 20000, &prng) - expected) < 0.015);
+    }
+}
+END_TEST
+
 /* ---- the experiments ------------------------------------------------------------------------- */
 
 /* What the experiment prints at a tiny size. */
@@ -249,7 +294,7 @@ static char *printed(const struct experiment *experiment, uint64_t seed, uint32_
     char *text = NULL;
     size_t len = 0;
     struct experiment_run run = {.seed = seed,
-                                 .seeds = 2,
+                                 .seeds = 1,
                                  .percent = percent,
                                  .out = out,
                                  .tables = open_memstream(&text, &len),
@@ -340,11 +385,42 @@ START_TEST(quorum_is_never_stale_by_our_definition) {
     char *text = printed(experiment_find("quorum"), 1, 20, NULL);
     double stale[4], loose[4];
     ck_assert_uint_eq(column_of(text, "quorum: N=4, a read", "", 2, stale, 4), 4);
-    ck_assert_uint_eq(column_of(text, "quorum: N=4, a read", "", 4, loose, 4), 4);
+    ck_assert_uint_eq(column_of(text, "quorum: N=4, a read", "", 3, loose, 4), 4);
     for (size_t i = 0; i < 4; i++) {
         ck_assert(stale[i] == 0);
     }
     ck_assert(loose[0] > loose[3] && loose[3] == 0);
+    free(text);
+}
+END_TEST
+
+/* Each runs at a tiny size and has its tables; `rows` of the first. */
+static const struct {
+    const char *name, *title, *head;
+    uint32_t percent;
+    size_t rows;
+} tables[] = {
+    {"repair", "repair: N=4, a hot key", "R  W       mode  drop%", 2, 12},
+    {"repair", "repair: N=4, 10 keys", "R  W               mode", 2, 9},
+    {"sync-interval", "sync-interval:", "pause_ms  interval_ms", 5, 10},
+    {"latency", "latency:", "R  W  delay_ms", 2, 4},
+    {"throughput", "throughput: N=5", "R  W  delay_ms", 2, 4},
+    {"throughput", "throughput: R=3", "clients", 2, 2},
+    {"failures", "failures:", "way  R  W  failed", 1, 6},
+    {"drops", "drops:", "W  wait_ms  drop%", 10, 18},
+    {"scale", "scale: 4096", "nodes", 1, 2},
+    {"scale", "scale: an idle", "nodes", 1, 2},
+    {"anti-entropy", "anti-entropy:", "K  messages", 1, 9},
+    {"staleness", "staleness:", "net  R  W", 2, 48},
+    {"availability", "availability:", "quorum  R  W", 5, 40},
+};
+
+START_TEST(each_has_its_table) {
+    char *text = printed(experiment_find(tables[_i].name), 1, tables[_i].percent, NULL);
+    double numbers[64];
+    ck_assert_ptr_nonnull(strstr(text, tables[_i].head));
+    ck_assert_msg(column_of(text, tables[_i].title, "", 0, numbers, 64) == tables[_i].rows, "%s",
+                  text);
     free(text);
 }
 END_TEST
@@ -364,11 +440,16 @@ static Suite *suite(void) {
     tcase_add_test(lab, a_lab_counts_frames_and_keeps_registers);
     tcase_add_test(lab, load_counts_what_was_served);
     suite_add_tcase(suite, lab);
+    TCase *predictions = tcase_create("predictions");
+    tcase_add_test(predictions, pbs_knows_what_is_certain);
+    tcase_add_test(predictions, pbs_agrees_with_a_sum);
+    suite_add_tcase(suite, predictions);
     TCase *runs = tcase_create("runs");
     tcase_set_timeout(runs, 60);
     tcase_add_test(runs, names_are_known);
     tcase_add_test(runs, same_seed_same_bytes);
     tcase_add_test(runs, a_folder_that_cannot_be_made_is_said);
+    tcase_add_loop_test(runs, each_has_its_table, 0, sizeof tables / sizeof tables[0]);
     tcase_add_test(runs, quorum_is_never_stale_by_our_definition);
     suite_add_tcase(suite, runs);
     return suite;
