@@ -20,7 +20,7 @@
 static const struct experiment experiments[] = {
     {"repair", "a hot key while frames are lost, read repair off and on", 20, experiment_repair},
     {"quorum", "reads a few ms behind a write, by R and W", 20, experiment_quorum},
-    {"sync-interval", "a hot key while frames are lost, by how often replicas compare", 10,
+    {"sync-interval", "a hot key while frames are lost, by how often replicas compare", 5,
      experiment_sync},
     {"latency", "read and write latency by message delay, R and W", 5, experiment_latency},
     {"throughput", "requests per second by message delay, R and W", 5, experiment_throughput},

@@ -60,8 +60,7 @@ static const struct {
     const char *name;
     uint32_t drop_percent;
     bool repair;
-} modes[] = {
-    {"calm,no-repair", 0, false}, {"5%-lost,no-repair", 5, false}, {"5%-lost,repair", 5, true}};
+} modes[] = {{"calm", 0, false}, {"5%-lost", 5, false}, {"5%-lost+repair", 5, true}};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

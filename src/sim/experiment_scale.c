@@ -140,6 +140,7 @@ static void measure(uint32_t nodes, uint64_t seed, struct results *results, size
     results_sample(results, row, PINGS, ((double)lab_bytes(lab) - gossip) / nodes / IDLE_S);
     results_sample(results, row, FRAMES, (double)lab_frames(lab) / nodes / IDLE_S);
     uint32_t victim = lab_any_node(lab);
+    world_elapse(lab->world, prng_below(&lab->prng, SECOND_US)); /* at any time between two pings */
     world_crash(lab->world, victim, CRASH_POWER);
     results_sample(results, row, DEATH, await_up(lab, nodes - 1));
     mem_must(world_start(lab->world, victim));

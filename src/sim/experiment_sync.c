@@ -1,7 +1,7 @@
 /* sim/experiment_sync: a hot key while frames are lost, by how often nodes gossip and replicas
  * compare; N=4 (R,W)=(1,3) on 4 nodes, 5% of frames lost, no other repair.
  *
- * One client puts and gets in turn, each through any node, pausing up to 0.1 or 5 s in between:
+ * One client puts and gets in turn, each through any node, pausing up to 0.1 or 2 s in between:
  * what is read right behind its write no comparison can have mended. */
 #include "sim/experiment.h"
 #include "sim/lab.h"
@@ -16,7 +16,7 @@ static const struct results_metric metrics[METRICS] = {
     {"failed_percent", "failed %", 2},
     {"exchanges_per_s", "exchanges/s", 1}};
 
-static const struct { uint32_t longest_ms, pairs; } pauses[] = {{100, 200}, {5000, 60}};
+static const struct { uint32_t longest_ms, pairs; } pauses[] = {{100, 200}, {2000, 40}};
 static const uint32_t intervals_ms[] = {20, 50, 100, 1000, 100000};
 
 static void run_pairs(uint32_t interval_ms, uint64_t pause_us, uint32_t pairs, uint64_t seed,

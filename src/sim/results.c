@@ -18,6 +18,7 @@ static size_t split(const char *text, char out[][RESULTS_LABEL_BYTES]) {
     while (*text != '\0') {
         size_t len = strcspn(text, " ");
         assert(len > 0 && len < RESULTS_LABEL_BYTES && count < RESULTS_MAX_FACTORS);
+        assert(strcspn(text, ",\"") >= len); /* CSV needs no quotes */
         memcpy(out[count], text, len);
         out[count++][len] = '\0';
         text += len + strspn(text + len, " ");

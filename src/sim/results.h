@@ -52,8 +52,8 @@ struct results *results_new(const char *name, const char *title, const char *fac
 /* Frees and nulls; NULL in it is ignored. */
 void results_free(struct results **results);
 
-/* The row with these labels, separated by spaces, one per factor (asserts that); added if it is
- * new. Returns its index. */
+/* The row with these labels, separated by spaces, one per factor (asserts that), without commas and
+ * quotes; added if it is new. Returns its index. */
 size_t results_row(struct results *results, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

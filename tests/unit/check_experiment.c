@@ -401,7 +401,7 @@ static const struct {
     size_t rows;
 } tables[] = {
     {"repair", "repair: N=4, a hot key", "R  W       mode  drop%", 2, 12},
-    {"repair", "repair: N=4, 10 keys", "R  W               mode", 2, 9},
+    {"repair", "repair: N=4, 10 keys", "R  W            mode", 2, 9},
     {"sync-interval", "sync-interval:", "pause_ms  interval_ms", 5, 10},
     {"latency", "latency:", "R  W  delay_ms", 2, 4},
     {"throughput", "throughput: N=5", "R  W  delay_ms", 2, 4},
