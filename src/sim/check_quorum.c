@@ -9,7 +9,7 @@ static bool may_have_expired(const struct judge *judge, const struct op *write, 
 }
 
 static void check_read(struct judge *judge, const struct judged_key *key, const struct op *read) {
-    uint32_t r = judge_r(judge, read);
+    uint32_t r = judge_r(judge, read); /* fallbacks that have nothing do not make a nil */
     if (r == 0 && object_is_empty(&read->object)) {
         judge_violated(judge, "stale: request %llu was told by fallbacks alone that %.*s is absent",
                        (unsigned long long)read->tag, (int)key->key->len,
@@ -37,18 +37,8 @@ static void check_read(struct judge *judge, const struct judged_key *key, const 
     }
 }
 
-/* Fallbacks that have nothing do not make a nil: a home is among those that say so. */
-static void check_nil(struct judge *judge, const struct judged_key *key, const struct op *read) {
-    if (read->stand_ins > 0 && judge_r(judge, read) == 0 && object_is_empty(&read->object)) {
-        judge_violated(judge, "empty: request %llu read nil of %.*s from fallbacks alone",
-                       (unsigned long long)read->tag, (int)key->key->len,
-                       (const char *)key->key->bytes);
-    }
-}
-
 void check_quorum(struct judge *judge, const struct judged_key *key) {
     for (size_t i = 0; i < key->read_count; i++) {
-        check_nil(judge, key, key->reads[i]);
         check_read(judge, key, key->reads[i]);
     }
 }

@@ -18,6 +18,7 @@
 #include "server/command_rows.h"
 #include "server/driver.h"
 #include "server/log.h"
+#include "server/value.h"
 #include "store/store.h"
 
 struct driver {
@@ -244,6 +245,28 @@ static void answer_write(struct fake *fake, struct object *object,
     context_free(&context);
 }
 
+/* As the node does it: computes on what is there, and writes what comes of it. */
+static void answer_rmw(struct fake *fake, struct object *object,
+                       const struct client_request *request, struct client_reply *reply) {
+    uint64_t now_ms = clock_now().wall_us / 1000;
+    const struct sibling *winner = object_winner(object, now_ms);
+    const struct rmw_input in = {.order = request->value,
+                                 .now_ms = now_ms,
+                                 .value = winner == NULL ? NULL : winner->value,
+                                 .expires_ms = winner == NULL ? 0 : winner->expires_ms};
+    struct rmw_output out = {0};
+    reply->err = value_compute(command_rows(), 1 << 20, &in, &out);
+    if (reply->err == RD_OK && out.change != RMW_KEEP) {
+        struct client_request write = {.key = request->key,
+                                       .key_len = request->key_len,
+                                       .value = out.change == RMW_SET ? out.value : NULL,
+                                       .expires_ms = out.expires_ms};
+        answer_write(fake, object, &write, reply);
+    }
+    blob_unref(out.value);
+    reply->reply = out.reply;
+}
+
 static void answer_replicas(struct client_reply *reply) {
     reply->reports = calloc(2, sizeof(*reply->reports));
     ck_assert_ptr_nonnull(reply->reports);
@@ -345,6 +368,8 @@ void fake_answer(struct fake *fake, size_t index) {
         struct object *object = object_of(fake, request.key, request.key_len);
         if (request.op == CLIENT_WRITE) {
             answer_write(fake, object, &request, reply);
+        } else if (request.op == CLIENT_RMW) {
+            answer_rmw(fake, object, &request, reply);
         } else {
             ck_assert_int_eq(object_copy(object, &reply->object), RD_OK);
         }
