@@ -421,9 +421,10 @@ void network_break(struct network *network, uint32_t a, uint32_t b, uint64_t now
         for (unsigned side = 0; side < 2; side++) {
             struct end *end = &connection->ends[side];
             if (end->open) {
+                uint64_t at_us = now_us + draw_delay(network, b, a);
+                at_us = at_us < end->up_us ? end->up_us : at_us; /* each dial is answered */
                 end->last_us = now_us;
-                push(network, NETWORK_DOWN, now_us + draw_delay(network, b, a), end->node,
-                     end->life, link_of(i, side), 0, NULL);
+                push(network, NETWORK_DOWN, at_us, end->node, end->life, link_of(i, side), 0, NULL);
             }
         }
     }

@@ -266,6 +266,23 @@ static bool no_vowels(void *arg, uint32_t from, uint32_t to, uint64_t link, stru
     return strchr("aeiou", frame->bytes[0]) == NULL;
 }
 
+/* A connection may break while the dialler has not heard of it yet: still its dial is answered. */
+START_TEST(breaks_what_is_being_dialled) {
+    struct net net;
+    struct sim_event event;
+    start(&net, (uint64_t)_i);
+    network_dial(net.network, 0, 5, "n2", PORT, net.now_us);
+    ck_assert(queue_pop(&net.queue, &event));
+    net.now_us = event.at_us;
+    ck_assert_int_eq(network_arrive(net.network, &event).kind, NETWORK_UP);
+    network_break(net.network, 0, 1, net.now_us);
+    settle(&net);
+    ck_assert_str_eq(net.heard[0], "UD");
+    ck_assert_str_eq(net.heard[1], "D");
+    stop(&net);
+}
+END_TEST
+
 START_TEST(lets_a_tap_choose) {
     struct net net;
     int seen = 0;
@@ -320,6 +337,7 @@ int main(void) {
     tcase_add_test(tcase, closes_one_direction);
     tcase_add_loop_test(tcase, holds_and_sends_on, 0, 20);
     tcase_add_loop_test(tcase, breaks_connections, 0, 20);
+    tcase_add_loop_test(tcase, breaks_what_is_being_dialled, 0, 20);
     tcase_add_test(tcase, lets_a_tap_choose);
     tcase_add_test(tcase, slows_a_machine);
     tcase_add_test(tcase, finds_a_renamed_machine);
