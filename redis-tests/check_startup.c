@@ -239,7 +239,8 @@ START_TEST(config_commands) {
         {"CONFIG GET write-quorum", "[\"write-quorum\", \"2\"]"},
         {"CONFIG GET replication-factor read-quorum",
          "[\"replication-factor\", \"3\", \"read-quorum\", \"2\"]"},
-        {"CONFIG GET *-quorum", "[\"read-quorum\", \"2\", \"write-quorum\", \"2\"]"},
+        {"CONFIG GET *-quorum",
+         "[\"read-quorum\", \"2\", \"write-quorum\", \"2\", \"sloppy-quorum\", \"yes\"]"},
         {"CONFIG GET *", "[*\"port\", *\"seed\", \"*\"*]"},
         {"CONFIG SET write-quorum 3", "+OK"},
         {"CONFIG GET write-quorum", "[\"write-quorum\", \"3\"]"},
@@ -247,9 +248,11 @@ START_TEST(config_commands) {
         {"CONFIG SET write-quorum 4",
          "-ERR CONFIG SET failed (possibly related to argument 'write-quorum') - *"},
         {"CONFIG SET read-quorum 1 write-quorum 4", "-ERR CONFIG SET failed *"},
-        {"CONFIG GET *-quorum", "[\"read-quorum\", \"2\", \"write-quorum\", \"3\"]"},
+        {"CONFIG GET *-quorum",
+         "[\"read-quorum\", \"2\", \"write-quorum\", \"3\", \"sloppy-quorum\", \"yes\"]"},
         {"CONFIG SET read-quorum 1 write-quorum 1", "+OK"},
-        {"CONFIG GET *-quorum", "[\"read-quorum\", \"1\", \"write-quorum\", \"1\"]"},
+        {"CONFIG GET *-quorum",
+         "[\"read-quorum\", \"1\", \"write-quorum\", \"1\", \"sloppy-quorum\", \"yes\"]"},
         {"CONFIG SET replication-factor 2", "-ERR CONFIG SET failed (possibly related to argument "
                                             "'replication-factor') - can't set immutable config"},
         {"CONFIG SET partitions 64", "-ERR CONFIG SET failed (possibly related to argument "
