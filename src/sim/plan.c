@@ -106,11 +106,12 @@ static void draw_faults(struct plan *plan, struct prng *prng) {
 }
 
 /* Sloppy quorums or none; hints without limits, or with hardly any room, or slowly delivered. */
-static void draw_hints(struct plan *plan, struct prng *prng) {
+static void draw_hints(struct plan *plan, struct prng *prng, enum plan_mode mode) {
     struct node_conf *node = &plan->world.node;
-    node->sloppy_quorum = !prng_chance(prng, 1, 6);
-    node->hinted_handoff = !prng_chance(prng, 1, 10);
-    if (prng_chance(prng, 1, 4)) {
+    bool tight = mode == PLAN_TIGHT;
+    node->sloppy_quorum = !prng_chance(prng, 1, 6) || tight;
+    node->hinted_handoff = !prng_chance(prng, 1, 10) || tight;
+    if (prng_chance(prng, 1, 4) || tight) {
         node->max_hint_bytes = 300 + prng_below(prng, 2500);
     }
     if (prng_chance(prng, 1, 4)) {
@@ -169,7 +170,7 @@ void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     draw_requests(plan, &prng);
     draw_faults(plan, &prng);
     draw_phases(plan, &prng, mode);
-    draw_hints(plan, &prng);
+    draw_hints(plan, &prng, mode);
     draw_repair(plan, &prng);
     bool together = prng_chance(&prng, 1, 8) && !plan->beyond;
     draw_scans(plan, &prng);

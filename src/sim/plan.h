@@ -74,7 +74,8 @@ enum plan_fault { PLAN_FAULTS(PLAN_ENUM) FAULT_KINDS };
 
 enum plan_mode {
     PLAN_AS_DRAWN, /* the seed says which */
-    PLAN_BEYOND    /* faults beyond the promise, whatever the seed says */
+    PLAN_BEYOND,   /* faults beyond the promise, whatever the seed says */
+    PLAN_TIGHT     /* sloppy quorums, and hardly any room for hints, whatever the seed says */
 };
 
 struct plan {
