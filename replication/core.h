@@ -33,7 +33,7 @@ struct core {
 };
 
 /* Who asked for a scan: the top byte of its token. The rest is a number of the user's own. */
-enum scan_user { SCAN_NOBODY, SCAN_HINTS, SCAN_EXCHANGE, SCAN_KEYS, SCAN_REAP, SCAN_SCRUB };
+enum scan_user { SCAN_NOBODY, SCAN_HINTS, SCAN_EXCHANGE, SCAN_KEYS, SCAN_SCRUB };
 #define SCAN_USER_SHIFT 56
 #define SCAN_NUMBER_MASK ((UINT64_C(1) << SCAN_USER_SHIFT) - 1)
 #define SCAN_TOKEN(user, number) ((uint64_t)(user) << SCAN_USER_SHIFT | (number))

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "replication/bytes.h"
 #include "replication/varint.h"
 
 void members_free(struct members *members) {
@@ -43,24 +44,12 @@ enum rd_err members_add(struct members *members, const struct node_id *id, uint1
     return RD_OK;
 }
 
-static void put_u64(uint8_t *at, uint64_t value) {
-    for (int i = 0; i < 8; i++)
-        at[i] = (uint8_t)(value >> (56 - 8 * i));
-}
-
-static uint64_t get_u64(const uint8_t *at) {
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++)
-        value = value << 8 | at[i];
-    return value;
-}
-
 #define LINE_BYTES (NODE_ID_BYTES + 16)
 
 static void make_line(const struct member *member, uint8_t line[LINE_BYTES]) {
     memcpy(line, member->id.bytes, NODE_ID_BYTES);
-    put_u64(line + NODE_ID_BYTES, member->generation);
-    put_u64(line + NODE_ID_BYTES + 8, member->version);
+    bytes_put_u64(line + NODE_ID_BYTES, member->generation);
+    bytes_put_u64(line + NODE_ID_BYTES + 8, member->version);
 }
 
 uint64_t members_hash(const struct members *members) {
@@ -153,8 +142,8 @@ enum rd_err members_compare(const struct members *members, struct resp_slice lin
         const uint8_t *line = find_line(lines, &member->id);
         int age = -1;
         if (line != NULL)
-            age = compare_age(get_u64(line + NODE_ID_BYTES), get_u64(line + NODE_ID_BYTES + 8),
-                              member);
+            age = compare_age(bytes_get_u64(line + NODE_ID_BYTES),
+                              bytes_get_u64(line + NODE_ID_BYTES + 8), member);
         enum rd_err err = RD_OK;
         if (age < 0 && member->generation > 0)
             err = members_encode_one(member, entries);

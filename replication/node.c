@@ -11,6 +11,7 @@
 #include <utlist.h>
 
 #include "base/text.h"
+#include "replication/bytes.h"
 #include "replication/node_private.h"
 
 #define PROBE_US 1000000 /* between two looks at a store that takes no writes */
@@ -20,18 +21,6 @@
 /* The row: id, generation, the last incarnation, the birth key; numbers big-endian. */
 #define IDENTITY_BYTES (NODE_ID_BYTES + 16 + CONTEXT_KEY_BYTES)
 
-static void put_u64(uint8_t *at, uint64_t value) {
-    for (int i = 0; i < 8; i++)
-        at[i] = (uint8_t)(value >> (56 - 8 * i));
-}
-
-static uint64_t get_u64(const uint8_t *at) {
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++)
-        value = value << 8 | at[i];
-    return value;
-}
-
 /* Takes the identity from its row, or makes a new one. */
 static enum rd_err init_identity(struct node *node, const struct blob *row, char reason[256]) {
     struct core *core = &node->core;
@@ -40,7 +29,7 @@ static enum rd_err init_identity(struct node *node, const struct blob *row, char
     identity->dirty = true;
     identity->generation = 1;
     if (RD_PLANTED(core, REUSED_DOT_AFTER_RESTART) && row != NULL && row->len == IDENTITY_BYTES)
-        core->actors.incarnation = get_u64(row->bytes + NODE_ID_BYTES + 8);
+        core->actors.incarnation = bytes_get_u64(row->bytes + NODE_ID_BYTES + 8);
     if (row == NULL) {
         prng_fill(&core->prng, core->self.bytes, NODE_ID_BYTES);
         prng_fill(&core->prng, identity->birth_key, CONTEXT_KEY_BYTES);
@@ -51,14 +40,14 @@ static enum rd_err init_identity(struct node *node, const struct blob *row, char
         return RD_ECORRUPT;
     }
     memcpy(core->self.bytes, row->bytes, NODE_ID_BYTES);
-    uint64_t last = get_u64(row->bytes + NODE_ID_BYTES);
+    uint64_t last = bytes_get_u64(row->bytes + NODE_ID_BYTES);
     if (last == 0 || last >= INT64_MAX) {
         snprintf(reason, 256, "the stored node id is damaged");
         return RD_ECORRUPT;
     }
     identity->generation = last + 1;
     memcpy(identity->birth_key, row->bytes + NODE_ID_BYTES + 16, CONTEXT_KEY_BYTES);
-    if (get_u64(row->bytes + NODE_ID_BYTES + 8) == core->actors.incarnation &&
+    if (bytes_get_u64(row->bytes + NODE_ID_BYTES + 8) == core->actors.incarnation &&
         !RD_PLANTED(core, REUSED_DOT_AFTER_RESTART)) {
         snprintf(reason, 256,
                  "the system's random generator repeats itself: two starts of this "
@@ -93,8 +82,8 @@ static bool flush_identity(struct node *node) {
     uint8_t row[IDENTITY_BYTES];
     struct blob *key, *value;
     memcpy(row, node->core.self.bytes, NODE_ID_BYTES);
-    put_u64(row + NODE_ID_BYTES, node->identity.generation);
-    put_u64(row + NODE_ID_BYTES + 8, node->core.actors.incarnation);
+    bytes_put_u64(row + NODE_ID_BYTES, node->identity.generation);
+    bytes_put_u64(row + NODE_ID_BYTES + 8, node->core.actors.incarnation);
     memcpy(row + NODE_ID_BYTES + 16, node->identity.birth_key, CONTEXT_KEY_BYTES);
     if (blob_new("identity", 8, &key) != RD_OK)
         return false;
@@ -438,7 +427,6 @@ static void on_scanned(struct node *node, const struct event *event) {
                       event->store_scanned.end);
         break;
     case SCAN_NOBODY:
-    case SCAN_REAP:
         node->core.stats.late_answers++;
         break;
     }

@@ -8,22 +8,7 @@
 #include "server/config.h"
 #include "server/gather.h"
 #include "server/lcs.h"
-#include "server/reading.h"
 #include "server/server.h"
-
-static enum rd_err request_read(struct call *call, size_t index, struct client_request *request) {
-    (void)call;
-    (void)index;
-    request->op = CLIENT_READ;
-    return RD_OK;
-}
-
-static void note_value(struct call *call, size_t index, struct client_reply *reply, int64_t *number,
-                       struct blob **values) {
-    const struct sibling *winner = reading_winner(call, reply);
-    values[index] = winner == NULL ? NULL : blob_ref(winner->value);
-    *number += winner != NULL;
-}
 
 /* ---- MSETNX ----------------------------------------------------------------------------------------- */
 
@@ -39,8 +24,8 @@ static enum call_progress set_if_none(struct call *call, int64_t found, struct b
 }
 
 enum call_progress cmd_msetnx(struct call *call) {
-    static const struct gather_plan plan = {.request = request_read,
-                                            .answer = note_value,
+    static const struct gather_plan plan = {.request = gather_request_read,
+                                            .answer = gather_note_value,
                                             .then = set_if_none,
                                             .repeated = GATHER_FIRST_OF_EACH};
     if (call->argc % 2 == 0) {
@@ -118,7 +103,7 @@ static enum call_progress write_result(struct call *call, int64_t found, struct 
 
 enum call_progress cmd_bitop(struct call *call) {
     static const struct gather_plan plan = {
-        .request = request_read, .answer = note_value, .then = write_result};
+        .request = gather_request_read, .answer = gather_note_value, .then = write_result};
     enum bit_operation operation;
     if (!parse_operation(call, &operation)) {
         return call_error(call, "ERR syntax error");
@@ -221,7 +206,7 @@ static void write_lcs(struct call *call, int64_t found, struct blob *const *valu
 
 enum call_progress cmd_lcs(struct call *call) {
     static const struct gather_plan plan = {
-        .request = request_read, .answer = note_value, .finish = write_lcs};
+        .request = gather_request_read, .answer = gather_note_value, .finish = write_lcs};
     struct lcs_options options = {0};
     if (!parse_lcs(call, &options)) {
         return CALL_DONE;

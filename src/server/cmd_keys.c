@@ -5,21 +5,7 @@
 #include "server/gather.h"
 #include "server/reading.h"
 
-static enum rd_err request_read(struct call *call, size_t index, struct client_request *request) {
-    (void)call;
-    (void)index;
-    request->op = CLIENT_READ;
-    return RD_OK;
-}
-
 /* ---- MGET ------------------------------------------------------------------------------------------- */
-
-static void note_value(struct call *call, size_t index, struct client_reply *reply, int64_t *number,
-                       struct blob **values) {
-    (void)number;
-    const struct sibling *winner = reading_winner(call, reply);
-    values[index] = winner == NULL ? NULL : blob_ref(winner->value);
-}
 
 static void write_values(struct call *call, int64_t number, struct blob *const *values,
                          size_t count) {
@@ -37,7 +23,7 @@ static void write_values(struct call *call, int64_t number, struct blob *const *
 
 enum call_progress cmd_mget(struct call *call) {
     static const struct gather_plan plan = {
-        .request = request_read, .answer = note_value, .finish = write_values};
+        .request = gather_request_read, .answer = gather_note_value, .finish = write_values};
     return gather(call, &plan);
 }
 
@@ -140,6 +126,6 @@ enum call_progress cmd_touch(struct call *call) {
 
 enum call_progress cmd_exists(struct call *call) {
     static const struct gather_plan plan = {
-        .request = request_read, .answer = count_existing, .finish = write_number};
+        .request = gather_request_read, .answer = count_existing, .finish = write_number};
     return gather(call, &plan);
 }

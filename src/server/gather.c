@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replication/object.h"
 #include "server/command_table.h"
+#include "server/reading.h"
 
 struct gather_state {
     const struct gather_plan *plan;
@@ -146,4 +148,20 @@ enum call_progress gather(struct call *call, const struct gather_plan *plan) {
     }
     send_more(call, state);
     return conclude(call, state);
+}
+
+/* ---- plans that read -------------------------------------------------------------------------------- */
+
+enum rd_err gather_request_read(struct call *call, size_t index, struct client_request *request) {
+    (void)call;
+    (void)index;
+    request->op = CLIENT_READ;
+    return RD_OK;
+}
+
+void gather_note_value(struct call *call, size_t index, struct client_reply *reply, int64_t *number,
+                       struct blob **values) {
+    const struct sibling *winner = reading_winner(call, reply);
+    values[index] = winner == NULL ? NULL : blob_ref(winner->value);
+    *number += winner != NULL;
 }

@@ -34,6 +34,11 @@ struct gather_plan {
 /* Starts; returns what a command's function returns. `plan` is static. */
 enum call_progress gather(struct call *call, const struct gather_plan *plan);
 
+/* For plans that read: asks for the value of a key; and keeps it in `values`, NULL where there is none, counting in `*number` those that are there. */
+enum rd_err gather_request_read(struct call *call, size_t index, struct client_request *request);
+void gather_note_value(struct call *call, size_t index, struct client_reply *reply, int64_t *number,
+                       struct blob **values);
+
 /* Sets the keys of MSET's arguments, and replies OK, or `number` if that is not 0. */
 enum call_progress gather_sets(struct call *call, int64_t number);
 

@@ -1,4 +1,4 @@
-/* sim/experiment: the list, and what is the same for all: files, gnuplot, progress; see
+/* sim/experiment: what is the same for all: files, gnuplot, progress; see
  * experiment.h. */
 #include "sim/experiment.h"
 
@@ -16,42 +16,6 @@
 
 #define TELL_AFTER_US 2000000 /* who is done before says nothing of progress */
 #define TELL_EVERY_US 5000000
-
-static const struct experiment experiments[] = {
-    {"repair", "a hot key while frames are lost, read repair off and on", 20, experiment_repair},
-    {"quorum", "reads a few ms behind a write, by R and W", 20, experiment_quorum},
-    {"sync-interval", "a hot key while frames are lost, by how often replicas compare", 5,
-     experiment_sync},
-    {"latency", "read and write latency by message delay, R and W", 5, experiment_latency},
-    {"throughput", "requests per second by message delay, R and W", 5, experiment_throughput},
-    {"failures", "latency while 0, 1, 2 nodes have failed", 5, experiment_failures},
-    {"drops", "puts, each followed by a get at each replica, while frames are lost", 20,
-     experiment_drops},
-    {"scale", "3 to 256 nodes: balance, movement, gossip, news of a death and a return", 2,
-     experiment_scale},
-    {"anti-entropy", "messages, bytes and rounds until replicas are equal again", 3,
-     experiment_anti_entropy},
-    {"staleness", "probabilistically bounded staleness, simulated and predicted", 5,
-     experiment_staleness},
-    {"availability", "requests served while a node dies and the cluster is cut in halves", 3,
-     experiment_availability},
-};
-
-const struct experiment *experiment_list(size_t *count) {
-    *count = sizeof experiments / sizeof experiments[0];
-    return experiments;
-}
-
-const struct experiment *experiment_find(const char *name) {
-    size_t count;
-    const struct experiment *list = experiment_list(&count);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(list[i].name, name) == 0) {
-            return &list[i];
-        }
-    }
-    return NULL;
-}
 
 uint32_t experiment_size(const struct experiment_run *run, uint32_t whole) {
     uint32_t size = (uint32_t)((uint64_t)whole * run->percent / 100);

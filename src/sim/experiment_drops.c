@@ -7,7 +7,6 @@
 #include "sim/lab.h"
 
 #define NODES 5
-#define PPM_PER_PERCENT 10000
 
 enum { STALE, LOOSE, FAILED_WRITES, FAILED_READS, METRICS };
 

@@ -6,8 +6,6 @@
 #include "sim/experiment.h"
 #include "sim/lab.h"
 
-#define PPM_PER_PERCENT 10000
-
 enum { STALE, LOOSE, FAILED, REPAIRS, METRICS };
 
 static const struct results_metric metrics[METRICS] = {

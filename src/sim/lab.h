@@ -13,6 +13,8 @@
 #include "replication/wire.h"
 #include "sim/world.h"
 
+#define PPM_PER_PERCENT 10000 /* what the network drops is counted in millionths */
+
 struct lab {
     struct world *world;
     struct prng prng;            /* of the experiment, apart from the world's */

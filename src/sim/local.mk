@@ -14,7 +14,7 @@ src_sim_libsim_la_SOURCES = \
 	src/sim/cluster.c src/sim/cluster.h src/sim/cluster_faults.c src/sim/cluster_internal.h \
 	src/sim/disk.c src/sim/disk.h \
 	src/sim/experiment.c src/sim/experiment.h src/sim/experiment_availability.c \
-	src/sim/experiment_drops.c src/sim/experiment_failures.c src/sim/experiment_latency.c \
+	src/sim/experiment_drops.c src/sim/experiment_failures.c src/sim/experiment_latency.c src/sim/experiment_list.c \
 	src/sim/experiment_quorum.c src/sim/experiment_repair.c src/sim/experiment_scale.c \
 	src/sim/experiment_staleness.c src/sim/experiment_sync.c src/sim/experiment_anti_entropy.c \
 	src/sim/faults.c src/sim/faults.h src/sim/faults_disk.c src/sim/faults_internal.h \

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "replication/birth.h"
+#include "replication/scan_page.h"
 
 #define ROOM_FOR_EFFECTS 1024 /* so that the queue never grows inside a step */
 
@@ -110,11 +111,7 @@ void rig_got(struct rig *rig, enum rd_err err) {
 
 static int compare_rows(const void *left, const void *right) {
     const struct scanned_row *a = left, *b = right;
-    size_t shorter = a->key.len < b->key.len ? a->key.len : b->key.len;
-    if (a->slot != b->slot)
-        return a->slot < b->slot ? -1 : 1;
-    int order = memcmp(a->key.data, b->key.data, shorter);
-    return order != 0 ? order : (a->key.len > b->key.len) - (a->key.len < b->key.len);
+    return scan_order(a->slot, a->key, b->slot, b->key);
 }
 
 /* True if the row is an object with a value. */

@@ -90,6 +90,13 @@ void rig_check_stored(struct rig *rig, const char *key, const char *shape) {
     object_free(&object);
 }
 
+void rig_check_error(struct rig *rig, uint64_t tag, enum rd_err err, const char *text) {
+    struct client_reply *reply = rig_reply(rig, tag);
+    ck_assert_int_eq(reply->err, err);
+    ck_assert_str_eq(reply->text, text);
+    client_reply_free(reply);
+}
+
 void rig_put_object(struct rig *rig, const char *key, const char *text) {
     struct object object = object_of(text);
     rig_set_object(rig, key, &object);

@@ -30,6 +30,9 @@ void rig_check_shape(const struct object *object, const char *shape);
 void rig_check_sent(const struct wire_msg *write, uint64_t round, const char *shape);
 void rig_check_stored(struct rig *rig, const char *key, const char *shape);
 
+/* Takes the answer to `tag`, and asserts that it is `err` with this sentence. */
+void rig_check_error(struct rig *rig, uint64_t tag, enum rd_err err, const char *text);
+
 /* Puts an object into the rig's store. */
 void rig_put_object(struct rig *rig, const char *key, const char *text);
 

@@ -29,13 +29,6 @@ static void teardown(void) {
     rig_reset(&rig);
 }
 
-static void expect_error(uint64_t tag, enum rd_err err, const char *text) {
-    struct client_reply *reply = rig_reply(&rig, tag);
-    ck_assert_int_eq(reply->err, err);
-    ck_assert_str_eq(reply->text, text);
-    client_reply_free(reply);
-}
-
 /* ---- starting -------------------------------------------------------------------------------- */
 
 static enum rd_err try_conf(const struct node_conf *conf, char reason[256]) {
@@ -177,7 +170,7 @@ START_TEST(requests_above_the_limit_are_turned_away) {
     start(&conf, 2);
     for (int i = 0; i < 5; i++)
         tags[i] = i % 2 == 0 ? rig_set(&rig, "k", "v") : rig_get(&rig, "k", 2);
-    expect_error(tags[4], RD_EOVERLOADED, "too many requests in flight");
+    rig_check_error(&rig, tags[4], RD_EOVERLOADED, "too many requests in flight");
     ck_assert_uint_eq(rig_stats(&rig).requests_in_flight, 4);
     rig_elapse(&rig, 500);
     for (int i = 0; i < 4; i++)
@@ -271,7 +264,8 @@ START_TEST(a_full_disk_coordinates_nothing) {
     rig_cut(&rig, 1);
     rig_cut(&rig, 2);
     tag = rig_set(&rig, "k", "v");
-    expect_error(tag, RD_EFULL, "the disk takes no writes (no space left); nothing was written");
+    rig_check_error(&rig, tag, RD_EFULL,
+                    "the disk takes no writes (no space left); nothing was written");
     tag = rig_get(&rig, "k", 1); /* reads go on */
     rig_load_all(&rig);
     rig_expect_object(&rig, tag, "|");

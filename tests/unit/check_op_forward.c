@@ -28,13 +28,6 @@ static void teardown(void) {
     rig_reset(&rig);
 }
 
-static void expect_error(uint64_t tag, enum rd_err err, const char *text) {
-    struct client_reply *reply = rig_reply(&rig, tag);
-    ck_assert_int_eq(reply->err, err);
-    ck_assert_str_eq(reply->text, text);
-    client_reply_free(reply);
-}
-
 static char key[16]; /* of which the node is no home */
 
 /* Five members, N=3: the node forwards `key`. Returns the tag. */
@@ -97,7 +90,7 @@ START_TEST(errors_are_passed_on_with_their_sentence) {
     unsigned peer = holder(&msg);
     ck_assert_uint_eq(msg.forward.flags, WIRE_FORWARD_DELETE);
     answer_forward(peer, &msg, RD_ETOOLARGE, true, "too large; nothing was written");
-    expect_error(tag, RD_ETOOLARGE, "too large; nothing was written");
+    rig_check_error(&rig, tag, RD_ETOOLARGE, "too large; nothing was written");
     memset(longest, 'x', sizeof(longest) - 1);
     longest[sizeof(longest) - 1] = 0;
     tag = rig_set(&rig, key, "v");
@@ -121,7 +114,7 @@ START_TEST(who_turned_it_away_is_followed_by_the_next) {
         ck_assert(!rig_replied(&rig, tag));
         answer_forward(peer, &msg, RD_EOVERLOADED, false, "too many requests in flight");
     }
-    expect_error(tag, RD_EOVERLOADED, "too many requests in flight");
+    rig_check_error(&rig, tag, RD_EOVERLOADED, "too many requests in flight");
     ck_assert_uint_eq(rig_stats(&rig).requests_forwarded, 3);
 }
 END_TEST
@@ -132,16 +125,16 @@ START_TEST(who_may_have_acted_is_followed_by_nobody) {
     unsigned peer = holder(&msg);
     rig_turn_end(&rig);
     rig_cut(&rig, peer);
-    expect_error(tag, RD_EUNKNOWN,
-                 "the replica that took the write was lost before it answered: "
-                 "it may have been written");
+    rig_check_error(&rig, tag, RD_EUNKNOWN,
+                    "the replica that took the write was lost before it answered: "
+                    "it may have been written");
     tag = rig_set(&rig, key, "v");
     unsigned second = holder(&msg);
     ck_assert_uint_ne(second, peer);
     rig_elapse_probed(&rig, 500, second);
-    expect_error(tag, RD_EUNKNOWN,
-                 "the replica that took the write did not answer in time: it may "
-                 "have been written");
+    rig_check_error(&rig, tag, RD_EUNKNOWN,
+                    "the replica that took the write did not answer in time: it may "
+                    "have been written");
     tag = rig_set(&rig, key, "v"); /* the silent one is not preferred now */
     ck_assert_uint_ne(holder(&msg), second);
     rig_elapse(&rig, 500);
@@ -150,8 +143,8 @@ START_TEST(who_may_have_acted_is_followed_by_nobody) {
         if (rig.peers[i] != 0)
             rig_cut(&rig, i);
     tag = rig_set(&rig, key, "v");
-    expect_error(tag, RD_ENOQUORUM,
-                 "none of the key's replicas can take it now; nothing was written");
+    rig_check_error(&rig, tag, RD_ENOQUORUM,
+                    "none of the key's replicas can take it now; nothing was written");
 }
 END_TEST
 

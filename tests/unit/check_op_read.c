@@ -47,13 +47,6 @@ static uint64_t begin(uint32_t r, bool monotonic) {
     return tag;
 }
 
-static void expect_error(uint64_t tag, enum rd_err err, const char *text) {
-    struct client_reply *reply = rig_reply(&rig, tag);
-    ck_assert_int_eq(reply->err, err);
-    ck_assert_str_eq(reply->text, text);
-    client_reply_free(reply);
-}
-
 /* ---- quorum ---------------------------------------------------------------------------------- */
 
 START_TEST(one_replica_is_the_own_one) {
@@ -119,7 +112,7 @@ END_TEST
 START_TEST(unreachable_replicas_are_said_at_once) {
     rig_cut(&rig, 1);
     uint64_t tag = begin(3, false);
-    expect_error(tag, RD_ENOQUORUM, "2 of 3 replicas can be reached, 3 are needed");
+    rig_check_error(&rig, tag, RD_ENOQUORUM, "2 of 3 replicas can be reached, 3 are needed");
     ck_assert_uint_eq(rig.frame_count, 0);
     ck_assert_uint_eq(rig_stats(&rig).quorum_failures_read, 1);
 }
@@ -143,7 +136,7 @@ START_TEST(a_lost_replica_is_replaced_by_the_next) {
     rig_cut(&rig, peer);
     ck_assert_uint_eq(asked_peer(&read), 3 - peer);
     rig_cut(&rig, 3 - peer);
-    expect_error(tag, RD_ENOQUORUM, "1 of 3 replicas answered, 2 are needed");
+    rig_check_error(&rig, tag, RD_ENOQUORUM, "1 of 3 replicas answered, 2 are needed");
 }
 END_TEST
 
@@ -321,7 +314,7 @@ START_TEST(the_deadline_ends_it_and_the_silent_are_asked_last) {
     unsigned peer = asked_peer(&read);
     rig_cut(&rig, 3 - peer);
     rig_elapse(&rig, 500);
-    expect_error(tag, RD_ENOQUORUM, "1 of 3 replicas answered, 2 are needed");
+    rig_check_error(&rig, tag, RD_ENOQUORUM, "1 of 3 replicas answered, 2 are needed");
     rig_link(&rig, 3 - peer, true);
     rig_drop_frames(&rig);
     tag = begin(2, false);
@@ -453,7 +446,7 @@ START_TEST(a_damaged_row_is_repaired_from_the_others) {
     struct wire_msg one = rig_take(&rig, 1, WIRE_READ), two = rig_take(&rig, 2, WIRE_READ);
     rig_fail_read(&rig, 1, &one, RD_ECORRUPT);
     rig_answer_read(&rig, 2, &two, "A1 | A1@5=a");
-    expect_error(tag, RD_ENOQUORUM, "0 of 3 replicas answered, 2 are needed");
+    rig_check_error(&rig, tag, RD_ENOQUORUM, "0 of 3 replicas answered, 2 are needed");
 
     tag = rig_get(&rig, "k", 1);
     rig_got(&rig, RD_ECORRUPT);
@@ -545,7 +538,7 @@ START_TEST(monotonic_reads_fail_with_their_repairs) {
             rig_load_all(&rig);
             rig_commit(&rig, RD_EIO);
         }
-        expect_error(tag, RD_ENOQUORUM, "a replica that was behind could not be repaired");
+        rig_check_error(&rig, tag, RD_ENOQUORUM, "a replica that was behind could not be repaired");
         rig_settle(&rig);
         if (way == 1)
             rig_link(&rig, 2, true);
