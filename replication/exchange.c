@@ -20,8 +20,8 @@ void exchange_init(struct exchange *x, struct core *core) {
 static void session_free(struct exchange_session *s) {
     if (s == NULL)
         return;
-    exchange_list_clear(&s->mine);
-    exchange_list_clear(&s->theirs);
+    for (unsigned i = 0; i < EXCHANGE_LANES; i++)
+        exchange_lane_clear(&s->lanes[i]);
     for (uint32_t i = 0; i < s->key_count; i++)
         exchange_key_free(&s->keys[i]);
     free(s->keys);
@@ -144,7 +144,7 @@ static struct exchange_session *session_new(struct exchange *x, uint16_t member)
     struct exchange_session *s = calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
-    s->frontier = malloc(2 * EXCHANGE_MAX_NODES * sizeof *s->frontier);
+    s->frontier = malloc(EXCHANGE_MAX_FRONTIER * sizeof *s->frontier);
     s->found = malloc(EXCHANGE_MAX_LEAVES * sizeof *s->found);
     s->kept = malloc(EXCHANGE_MAX_LEAVES * sizeof *s->kept);
     s->keys = calloc(EXCHANGE_MAX_KEYS, sizeof *s->keys);
@@ -217,6 +217,8 @@ static bool advance(struct exchange *x) {
     case EXCHANGE_DESCEND:
         if (s->frontier_count > 0)
             sent = exchange_send_frontier(x);
+        else if (s->found_count >= EXCHANGE_MANY_LEAVES)
+            exchange_keep_found(x);
         else if (s->found_count > 0)
             pause_until(x, EXCHANGE_SETTLE);
         else
@@ -386,11 +388,8 @@ enum rd_err exchange_message(struct exchange *x, uint16_t member, const struct w
         err = exchange_take_nodes(x, msg->nodes_answer.nodes);
         break;
     case WIRE_ROWS_ANSWER:
-        if (s == NULL || s->member != member || s->id != msg->rows_answer.id ||
-            s->phase != EXCHANGE_LIST || !s->awaiting)
+        if (s == NULL || s->member != member || s->phase != EXCHANGE_LIST)
             return RD_OK;
-        exchange_progress(x);
-        s->awaiting = false;
         err = exchange_take_rows(x, msg);
         break;
     default:
@@ -412,7 +411,7 @@ void exchange_check(const struct exchange *x) {
     if (s == NULL)
         return;
     assert(s->member < x->pair_count && s->member != MEMBER_SELF);
-    assert(s->frontier_count <= 2 * EXCHANGE_MAX_NODES && s->found_count <= EXCHANGE_MAX_LEAVES);
+    assert(s->frontier_count <= EXCHANGE_MAX_FRONTIER && s->found_count <= EXCHANGE_MAX_LEAVES);
     assert(s->kept_count <= EXCHANGE_MAX_LEAVES && s->key_count <= EXCHANGE_MAX_KEYS);
     uint32_t open = 0;
     for (uint32_t i = 0; i < s->key_count; i++) {

@@ -29,10 +29,15 @@
 #define EXCHANGE_ID (UINT64_C(1) << 63)
 
 #define EXCHANGE_MAX_NODES 2048 /* in one message */
-#define EXCHANGE_MAX_LEAVES 4096
-#define EXCHANGE_MAX_KEYS 8192
-#define EXCHANGE_WINDOW 32 /* keys that are being mended at a time */
-#define EXCHANGE_SERVES 8  /* scans for others at a time */
+#define EXCHANGE_MAX_FRONTIER (EXCHANGE_MAX_NODES * (MERKLE_FANOUT + 2))
+#define EXCHANGE_MAX_LEAVES 16384
+#define EXCHANGE_MANY_LEAVES                                                                       \
+    1024 /* so many differ for no writes in flight: they are not looked at twice */
+#define EXCHANGE_MAX_KEYS 32768
+#define EXCHANGE_LANES 16   /* slots that are being listed at a time */
+#define EXCHANGE_WINDOW 256 /* keys that are being mended at a time, fewer if they are large: */
+#define EXCHANGE_WINDOW_BYTES (4u << 20)
+#define EXCHANGE_SERVES 32 /* scans for others at a time */
 
 struct exchange_session; /* what this node drives; private to exchange*.c */
 

@@ -4,12 +4,14 @@
  *                              |                              |  same, or both have moved
  *                              +---- cannot be read ----------+--------------------------------------------------> DONE
  *
- * At most EXCHANGE_WINDOW keys are between WAITING and DONE. */
+ * At most EXCHANGE_WINDOW keys are between WAITING and DONE, and of large ones so many that what is on its way fits into
+ * EXCHANGE_WINDOW_BYTES. */
 #include <assert.h>
 
 #include "replication/exchange_private.h"
 
 #define KEY_COST 128
+#define FIRST_GUESS_BYTES (EXCHANGE_WINDOW_BYTES / 32) /* of a key, before any has come */
 
 void exchange_key_free(struct exchange_key *key) {
     blob_unref(key->key);
@@ -39,9 +41,15 @@ static void done(struct exchange *x, struct exchange_key *key) {
     object_free(&key->own);
 }
 
+static uint32_t window(const struct exchange_session *s) {
+    uint64_t mean = s->met_keys == 0 ? FIRST_GUESS_BYTES : s->met_bytes / s->met_keys + 1;
+    uint64_t fit = EXCHANGE_WINDOW_BYTES / mean + 1;
+    return fit < EXCHANGE_WINDOW ? (uint32_t)fit : EXCHANGE_WINDOW;
+}
+
 bool exchange_mend(struct exchange *x) {
     struct exchange_session *s = x->session;
-    while (s->key_next < s->key_count && s->key_open < EXCHANGE_WINDOW &&
+    while (s->key_next < s->key_count && s->key_open < window(s) &&
            budget_open(x->budget, x->core->now.mono_us)) {
         struct exchange_key *key = &s->keys[s->key_next++];
         const struct asker asker = {.kind = ASKER_EXCHANGE, .id = key_id(s, key)};
@@ -167,8 +175,12 @@ void exchange_read_answer(struct exchange *x, uint64_t id, const struct read_ans
                       : answer->object != NULL     ? object_digest(answer->object)
                                                    : 0;
     bool read = answer->err == RD_OK || answer->err == RD_ENOTFOUND || answer->err == RD_ECORRUPT;
-    if (answer->object != NULL)
+    x->session->met_keys++;
+    x->session->met_bytes += object_bytes(&key->own);
+    if (answer->object != NULL) {
+        x->session->met_bytes += object_bytes(answer->object);
         budget_spend(x->budget, object_bytes(answer->object));
+    }
     if (!read) {
         x->session->more = true;
     } else if (own != theirs || own == DIGEST_DAMAGED) {

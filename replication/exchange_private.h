@@ -48,13 +48,23 @@ struct exchange_key {
     struct object own; /* KEY_THEIRS */
 };
 
+/* A slot being listed on both sides. */
+struct exchange_lane {
+    bool busy;
+    uint16_t slot, leaves;
+    bool own_page, awaiting; /* the own scan, the peer's page is under way */
+    uint64_t own_token;
+    uint64_t again_us; /* the peer had no room for the scan: when to ask again; 0: it had */
+    struct blob
+        *after; /* owned: behind which key the peer's next page begins; NULL: the first one */
+    struct row_list mine, theirs;
+};
+
 struct exchange_session {
     uint16_t member;
     uint64_t id;
     enum exchange_phase phase;
-    bool awaiting; /* a frame's answer, or the own page */
-    bool own_page; /* the own scan is under way */
-    uint64_t own_token;
+    bool awaiting;              /* the answer to a frame about nodes */
     uint64_t due_us;            /* end of a pause */
     uint64_t progress_us;       /* when something last happened */
     bool more;                  /* not all that differs fitted in */
@@ -63,12 +73,11 @@ struct exchange_session {
     uint32_t frontier_count;
     struct tree_node *found, *kept; /* owned: leaves, by (partition, index) */
     uint32_t found_count, kept_count, kept_next, looked;
-    uint16_t slot, slot_leaves; /* being listed */
-    uint32_t slot_first;        /* in `kept` */
-    struct row_list mine, theirs;
+    struct exchange_lane lanes[EXCHANGE_LANES];
     struct exchange_key *keys; /* owned */
     uint32_t key_count, key_next, key_open;
-    uint64_t mended; /* keys that were merged, this way or that */
+    uint64_t met_keys, met_bytes; /* of answers so far: how large a key is on average */
+    uint64_t mended;              /* keys that were merged, this way or that */
 };
 
 /* ---- exchange.c ------------------------------------------------------------------------------- */
@@ -113,6 +122,9 @@ bool exchange_send_roots(struct exchange *x);
 
 /* Sends a piece of the frontier, or of `found` for the second look. */
 bool exchange_send_frontier(struct exchange *x);
+
+/* Keeps all of `found`, in order, without a second look. */
+void exchange_keep_found(struct exchange *x);
 bool exchange_send_found(struct exchange *x);
 
 /* Takes the answer to any of those. Error: RD_EPROTO. */
@@ -129,8 +141,8 @@ bool exchange_list(struct exchange *x);
 /* Takes a page of the peer's rows. Error: RD_EPROTO. */
 enum rd_err exchange_take_rows(struct exchange *x, const struct wire_msg *msg);
 
-/* Empties a list of rows. */
-void exchange_list_clear(struct row_list *list);
+/* Frees what the lane holds; it is free again. */
+void exchange_lane_clear(struct exchange_lane *lane);
 
 /* ---- exchange_keys.c -------------------------------------------------------------------------- */
 

@@ -11,12 +11,23 @@
 #define MAX_LISTED 65536             /* of one slot: what lies behind waits for the next exchange */
 #define OWN_PAGE (UINT64_C(1) << 55) /* in tokens: a page for this node's own session */
 #define ROW_COST 32
+#define AGAIN_US 50000 /* a peer without room for a scan is asked again */
 
-void exchange_list_clear(struct row_list *list) {
+/* In messages about rows the lane stands above the session's id. */
+#define LANE_SHIFT 32
+
+static void list_clear(struct row_list *list) {
     for (size_t i = 0; i < list->count; i++)
         blob_unref(list->rows[i].key);
     free(list->rows);
     *list = (struct row_list){0};
+}
+
+void exchange_lane_clear(struct exchange_lane *lane) {
+    list_clear(&lane->mine);
+    list_clear(&lane->theirs);
+    blob_unref(lane->after);
+    *lane = (struct exchange_lane){0};
 }
 
 static enum rd_err list_add(struct row_list *list, struct resp_slice key, uint64_t digest) {
@@ -74,7 +85,8 @@ void exchange_serve_rows(struct exchange *x, uint16_t member, const struct wire_
     if (serve == NULL || !known || !budget_open(x->budget, x->core->now.mono_us) ||
         (msg->rows.resumed != 0 &&
          blob_new(msg->rows.after.data, msg->rows.after.len, &after) != RD_OK)) {
-        answer_rows(x, member, msg->rows.id, RD_EOVERLOADED, false, (struct resp_slice){0}, &none);
+        answer_rows(x, member, msg->rows.id, known ? RD_EOVERLOADED : RD_EREFUSED, false,
+                    (struct resp_slice){0}, &none);
         return;
     }
     *serve = (struct exchange_serve){.token = SCAN_TOKEN(SCAN_EXCHANGE, ++x->next_token),
@@ -128,105 +140,123 @@ static int key_order(const struct blob *a, const struct blob *b) {
     return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
 }
 
-static void note(struct exchange *x, struct blob *key, const struct listed_row *mine,
-                 const struct listed_row *theirs, uint16_t *differing) {
+static void note(struct exchange *x, const struct exchange_lane *lane, struct blob *key,
+                 const struct listed_row *mine, const struct listed_row *theirs,
+                 uint16_t *differing) {
     const struct store_view *view = &x->core->view;
     uint64_t own = mine == NULL ? 0 : mine->digest == 0 ? DIGEST_DAMAGED : mine->digest;
     uint64_t other = theirs == NULL ? 0 : theirs->digest == 0 ? DIGEST_DAMAGED : theirs->digest;
     struct resp_slice text = {key->bytes, key->len};
     if (own == other && own != DIGEST_DAMAGED)
         return;
-    *differing |= (uint16_t)(1u << view->leaf_of(view->arg, x->session->slot, text));
+    *differing |= (uint16_t)(1u << view->leaf_of(view->arg, lane->slot, text));
     exchange_add_key(x->session, key, own, other);
 }
 
 /* Leaves that differ without a key that does: somebody's leaf has drifted from its rows. Both count. */
-static void doubt_leaves(struct exchange *x, uint16_t differing) {
+static void doubt_leaves(struct exchange *x, const struct exchange_lane *lane, uint16_t differing) {
     struct exchange_session *s = x->session;
     struct wire_msg msg = {.kind = WIRE_RECOUNT};
-    if ((s->slot_leaves & ~differing) == 0 || !s->mine.end || !s->theirs.end)
+    if ((lane->leaves & ~differing) == 0 || !lane->mine.end || !lane->theirs.end)
         return;
-    scrub_want(x->scrub, s->slot);
-    msg.recount.slot = s->slot;
+    scrub_want(x->scrub, lane->slot);
+    msg.recount.slot = lane->slot;
     exchange_say(x, s->member, &msg);
-    s->more = false; /* another exchange at once would find the same */
 }
 
 /* Compares the two lists, as far as both reach. */
-static void compare_slot(struct exchange *x) {
-    struct exchange_session *s = x->session;
+static void compare_slot(struct exchange *x, const struct exchange_lane *lane) {
+    const struct row_list *own = &lane->mine, *other = &lane->theirs;
     size_t m = 0, t = 0;
     uint16_t differing = 0;
-    while (m < s->mine.count || t < s->theirs.count) {
-        const struct listed_row *mine = m < s->mine.count ? &s->mine.rows[m] : NULL;
-        const struct listed_row *theirs = t < s->theirs.count ? &s->theirs.rows[t] : NULL;
-        if ((mine == NULL && !s->mine.end) || (theirs == NULL && !s->theirs.end)) {
-            s->more = true;
+    while (m < own->count || t < other->count) {
+        const struct listed_row *mine = m < own->count ? &own->rows[m] : NULL;
+        const struct listed_row *theirs = t < other->count ? &other->rows[t] : NULL;
+        if ((mine == NULL && !own->end) || (theirs == NULL && !other->end)) {
+            x->session->more = true;
             break;
         }
         int order = mine == NULL ? 1 : theirs == NULL ? -1 : key_order(mine->key, theirs->key);
-        note(x, order <= 0 ? mine->key : theirs->key, order <= 0 ? mine : NULL,
+        note(x, lane, order <= 0 ? mine->key : theirs->key, order <= 0 ? mine : NULL,
              order >= 0 ? theirs : NULL, &differing);
         m += order <= 0;
         t += order >= 0;
     }
-    doubt_leaves(x, differing);
+    doubt_leaves(x, lane, differing);
 }
 
 /* ---- asking --------------------------------------------------------------------------------------- */
 
-/* Takes the next slot of `kept`, with all its leaves. */
-static void next_slot(struct exchange *x) {
+/* Gives the lane the next slot of `kept`, with all its leaves. */
+static void next_slot(struct exchange *x, struct exchange_lane *lane) {
     struct exchange_session *s = x->session;
     uint32_t slots = SLOT_COUNT / x->core->conf.partitions;
     uint32_t per_slot = x->core->view.leaves_per_slot;
-    exchange_list_clear(&s->mine);
-    exchange_list_clear(&s->theirs);
-    s->slot_leaves = 0;
-    for (bool first = true; s->kept_next < s->kept_count; first = false, s->kept_next++) {
+    for (; s->kept_next < s->kept_count; s->kept_next++) {
         const struct tree_node *leaf = &s->kept[s->kept_next];
         uint16_t slot = (uint16_t)(leaf->partition * slots + leaf->index / per_slot);
-        if (first)
-            s->slot = slot;
-        else if (slot != s->slot)
+        if (!lane->busy)
+            lane->slot = slot;
+        else if (slot != lane->slot)
             break;
-        s->slot_leaves |= (uint16_t)(1u << leaf->index % per_slot);
+        lane->busy = true;
+        lane->leaves |= (uint16_t)(1u << leaf->index % per_slot);
     }
 }
 
-static bool ask_own(struct exchange *x, struct blob *after) {
-    struct exchange_session *s = x->session;
-    s->own_page = true;
-    s->own_token = SCAN_TOKEN(SCAN_EXCHANGE, OWN_PAGE | ++x->next_token);
-    scan_slot(x, s->own_token, s->slot, after);
-    return true;
+static void ask_own(struct exchange *x, struct exchange_lane *lane, struct blob *after) {
+    lane->own_page = true;
+    lane->own_token = SCAN_TOKEN(SCAN_EXCHANGE, OWN_PAGE | ++x->next_token);
+    scan_slot(x, lane->own_token, lane->slot, after);
 }
 
-static bool ask_theirs(struct exchange *x, struct resp_slice after, bool resumed) {
+static bool ask_theirs(struct exchange *x, struct exchange_lane *lane) {
     struct exchange_session *s = x->session;
     struct wire_msg msg = {.kind = WIRE_ROWS};
-    msg.rows.id = s->id;
-    msg.rows.slot = s->slot;
-    msg.rows.leaves = s->slot_leaves;
-    msg.rows.resumed = resumed;
-    msg.rows.after = after;
-    s->awaiting = exchange_say(x, s->member, &msg);
-    return s->awaiting;
+    msg.rows.id = s->id | (uint64_t)(lane - s->lanes) << LANE_SHIFT;
+    msg.rows.slot = lane->slot;
+    msg.rows.leaves = lane->leaves;
+    msg.rows.resumed = lane->after != NULL;
+    if (lane->after != NULL)
+        msg.rows.after = (struct resp_slice){lane->after->bytes, lane->after->len};
+    lane->again_us = 0;
+    lane->awaiting = exchange_say(x, s->member, &msg);
+    return lane->awaiting;
+}
+
+/* Does for a lane what can be done without waiting. False: the peer is out of reach. */
+static bool run_lane(struct exchange *x, struct exchange_lane *lane) {
+    struct exchange_session *s = x->session;
+    uint64_t now_us = x->core->now.mono_us;
+    if (lane->busy && lane->again_us != 0)
+        return lane->again_us > now_us || ask_theirs(x, lane);
+    if (lane->busy && (lane->own_page || lane->awaiting))
+        return true;
+    if (lane->busy)
+        compare_slot(x, lane);
+    exchange_lane_clear(lane);
+    if (s->key_count == EXCHANGE_MAX_KEYS || !budget_open(x->budget, now_us))
+        return true;
+    next_slot(x, lane);
+    if (!lane->busy)
+        return true;
+    ask_own(x, lane, NULL);
+    return ask_theirs(x, lane);
 }
 
 bool exchange_list(struct exchange *x) {
     struct exchange_session *s = x->session;
-    if (s->slot_leaves != 0 && (s->awaiting || s->own_page))
-        return false;
-    if (s->slot_leaves != 0)
-        compare_slot(x);
-    next_slot(x);
-    if (s->slot_leaves == 0 || s->key_count == EXCHANGE_MAX_KEYS)
-        return true;
-    ask_own(x, NULL);
-    if (!ask_theirs(x, (struct resp_slice){0}, false))
-        exchange_end(x, false);
-    return false;
+    bool busy = false;
+    for (unsigned i = 0; i < EXCHANGE_LANES; i++) {
+        if (!run_lane(x, &s->lanes[i])) {
+            exchange_end(x, false);
+            return false;
+        }
+        busy |= s->lanes[i].busy;
+    }
+    bool full = s->key_count == EXCHANGE_MAX_KEYS;
+    s->more |= full && s->kept_next < s->kept_count;
+    return !busy && (full || s->kept_next == s->kept_count);
 }
 
 static bool unpack_row(struct resp_slice *at, struct resp_slice *key, uint64_t *digest) {
@@ -243,50 +273,71 @@ static bool unpack_row(struct resp_slice *at, struct resp_slice *key, uint64_t *
     return true;
 }
 
-enum rd_err exchange_take_rows(struct exchange *x, const struct wire_msg *msg) {
-    struct exchange_session *s = x->session;
-    struct resp_slice at = msg->rows_answer.rows, key;
+/* Adds a page of the peer's rows. Errors: RD_EPROTO, RD_ENOMEM. */
+static enum rd_err add_page(struct row_list *list, struct resp_slice at) {
+    struct resp_slice key;
     uint64_t digest;
-    if (msg->rows_answer.err != RD_OK) {
-        exchange_end(x, false);
-        return RD_OK;
-    }
-    budget_spend(x->budget, at.len);
     while (at.len > 0) {
         if (!unpack_row(&at, &key, &digest))
             return RD_EPROTO;
-        if (list_add(&s->theirs, key, digest) != RD_OK) {
-            exchange_end(x, false);
-            return RD_OK;
-        }
-        const struct listed_row *rows = s->theirs.rows;
-        size_t count = s->theirs.count;
-        if (count > 1 && key_order(rows[count - 2].key, rows[count - 1].key) >= 0)
+        enum rd_err err = list_add(list, key, digest);
+        if (err != RD_OK)
+            return err;
+        size_t count = list->count;
+        if (count > 1 && key_order(list->rows[count - 2].key, list->rows[count - 1].key) >= 0)
             return RD_EPROTO;
     }
-    s->theirs.end = msg->rows_answer.end == 1;
-    if (!s->theirs.end && s->theirs.count < MAX_LISTED &&
-        !ask_theirs(x, msg->rows_answer.last, true))
+    return RD_OK;
+}
+
+enum rd_err exchange_take_rows(struct exchange *x, const struct wire_msg *msg) {
+    struct exchange_session *s = x->session;
+    uint64_t number = msg->rows_answer.id >> LANE_SHIFT;
+    struct exchange_lane *lane = number < EXCHANGE_LANES ? &s->lanes[number] : NULL;
+    struct blob *after = NULL;
+    if (lane == NULL || !lane->awaiting ||
+        (msg->rows_answer.id & ((UINT64_C(1) << LANE_SHIFT) - 1)) != s->id)
+        return RD_OK;
+    exchange_progress(x);
+    lane->awaiting = false;
+    if (msg->rows_answer.err == RD_EOVERLOADED) {
+        lane->again_us = x->core->now.mono_us + AGAIN_US;
+        return RD_OK;
+    }
+    budget_spend(x->budget, msg->rows_answer.rows.len);
+    enum rd_err err = msg->rows_answer.err == RD_OK ? add_page(&lane->theirs, msg->rows_answer.rows)
+                                                    : RD_EREFUSED;
+    if (err == RD_EPROTO)
+        return err;
+    lane->theirs.end = msg->rows_answer.end == 1;
+    if (err == RD_OK && !lane->theirs.end && lane->theirs.count < MAX_LISTED) {
+        err = blob_new(msg->rows_answer.last.data, msg->rows_answer.last.len, &after);
+        if (err == RD_OK) {
+            blob_unref(lane->after);
+            lane->after = after;
+            err = ask_theirs(x, lane) ? RD_OK : RD_EREFUSED;
+        }
+    }
+    if (err != RD_OK)
         exchange_end(x, false);
     return RD_OK;
 }
 
-static void own_page(struct exchange *x, enum rd_err err, const struct scanned_row *rows,
-                     size_t count, bool end) {
-    struct exchange_session *s = x->session;
+static void own_page(struct exchange *x, struct exchange_lane *lane, enum rd_err err,
+                     const struct scanned_row *rows, size_t count, bool end) {
     struct blob *after = NULL;
-    s->own_page = false;
+    lane->own_page = false;
     exchange_progress(x);
     for (size_t i = 0; i < count && err == RD_OK; i++) {
         uint64_t digest;
-        if (is_wanted(x, &rows[i], s->slot, s->slot_leaves, &digest))
-            err = list_add(&s->mine, rows[i].key, digest);
+        if (is_wanted(x, &rows[i], lane->slot, lane->leaves, &digest))
+            err = list_add(&lane->mine, rows[i].key, digest);
     }
-    s->mine.end = end || count == 0;
-    if (err == RD_OK && !s->mine.end && s->mine.count < MAX_LISTED) {
+    lane->mine.end = end || count == 0;
+    if (err == RD_OK && !lane->mine.end && lane->mine.count < MAX_LISTED) {
         err = blob_new(rows[count - 1].key.data, rows[count - 1].key.len, &after);
         if (err == RD_OK)
-            ask_own(x, after);
+            ask_own(x, lane, after);
         blob_unref(after);
     }
     if (err != RD_OK)
@@ -296,11 +347,15 @@ static void own_page(struct exchange *x, enum rd_err err, const struct scanned_r
 
 void exchange_scanned(struct exchange *x, uint64_t token, enum rd_err err,
                       const struct scanned_row *rows, size_t count, bool end) {
+    struct exchange_session *s = x->session;
     for (unsigned i = 0; i < EXCHANGE_SERVES; i++)
         if (x->serves[i].token == token) {
             serve_page(x, &x->serves[i], err, rows, count, end);
             return;
         }
-    if (x->session != NULL && x->session->own_page && x->session->own_token == token)
-        own_page(x, err, rows, count, end);
+    for (unsigned i = 0; s != NULL && i < EXCHANGE_LANES; i++)
+        if (s->lanes[i].own_page && s->lanes[i].own_token == token) {
+            own_page(x, &s->lanes[i], err, rows, count, end);
+            return;
+        }
 }

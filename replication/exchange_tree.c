@@ -1,6 +1,7 @@
 /* The exchange's trees: comparing from the roots down, on both sides. Nothing here waits; see exchange.h. */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "replication/bytes.h"
 #include "replication/exchange_private.h"
@@ -176,11 +177,15 @@ static bool pack_own(struct exchange *x, const struct tree_node *list, uint32_t 
 
 bool exchange_send_frontier(struct exchange *x) {
     struct exchange_session *s = x->session;
-    uint32_t most = EXCHANGE_MAX_NODES / MERKLE_FANOUT; /* so that all answers fit */
-    uint32_t count = s->frontier_count < most ? s->frontier_count : most;
     struct buf nodes = {0};
-    s->frontier_count -= count;
-    bool ok = pack_own(x, s->frontier, s->frontier_count, s->frontier_count + count, &nodes) &&
+    uint32_t end = s->frontier_count, answers = 0;
+    while (s->frontier_count > 0) { /* so many that all answers fit */
+        answers += s->frontier[s->frontier_count - 1].level == 0 ? 1 : MERKLE_FANOUT;
+        if (answers > EXCHANGE_MAX_NODES)
+            break;
+        s->frontier_count--;
+    }
+    bool ok = pack_own(x, s->frontier, s->frontier_count, end, &nodes) &&
               send_nodes(x, WIRE_NODES, &nodes);
     buf_free(&nodes);
     return ok;
@@ -191,6 +196,14 @@ static int by_place(const void *left, const void *right) {
     if (a->partition != b->partition)
         return a->partition < b->partition ? -1 : 1;
     return (a->index > b->index) - (a->index < b->index);
+}
+
+void exchange_keep_found(struct exchange *x) {
+    struct exchange_session *s = x->session;
+    qsort(s->found, s->found_count, sizeof *s->found, by_place);
+    memcpy(s->kept, s->found, s->found_count * sizeof *s->found);
+    s->kept_count = s->found_count;
+    s->phase = EXCHANGE_LIST;
 }
 
 bool exchange_send_found(struct exchange *x) {
@@ -227,7 +240,7 @@ static void add_different(struct exchange *x, const struct tree_node *node) {
     if (s->phase == EXCHANGE_LOOK)
         return; /* only leaves were asked about */
     uint32_t first, count = merkle_children(&x->tree, node->level, node->index, &first);
-    if (s->frontier_count + count > 2 * EXCHANGE_MAX_NODES) {
+    if (s->frontier_count + count > EXCHANGE_MAX_FRONTIER) {
         s->more = true;
         return;
     }
