@@ -76,7 +76,9 @@ static uint32_t at_most(uint32_t count, uint32_t limit) {
 }
 
 uint32_t quorum_stand_ins(const struct quorum *quorum) {
-    return at_most(quorum->stand_ins.good, quorum->room);
+    uint32_t missing =
+        quorum->homes.good < quorum->needed ? quorum->needed - quorum->homes.good : 0;
+    return at_most(at_most(quorum->stand_ins.good, quorum->room), missing);
 }
 
 uint32_t quorum_counted(const struct quorum *quorum) {

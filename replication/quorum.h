@@ -55,7 +55,7 @@ enum quorum_verdict quorum_add(struct quorum *quorum, uint32_t which, bool good)
 /* True if node number `which` has answered. */
 bool quorum_has(const struct quorum *quorum, uint32_t which);
 
-/* The good answers that count, and how many of them are stand-ins'. */
+/* The good answers that count, and how many of them are stand-ins': only as many as homes are missing. */
 uint32_t quorum_counted(const struct quorum *quorum);
 uint32_t quorum_stand_ins(const struct quorum *quorum);
 

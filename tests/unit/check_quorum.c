@@ -82,6 +82,43 @@ START_TEST(agrees_with_plain_counting) {
 }
 END_TEST
 
+/* Letters as above; s: a stand-in is asked. */
+static const struct {
+    uint32_t needed, room;
+    const char *story;
+    enum quorum_verdict verdict;
+    uint32_t stand_ins;
+} sloppy[] = {{1, 0, "es1", QUORUM_OPEN, 0},    {1, 1, "es1", QUORUM_MET, 1},
+              {1, 1, "es10", QUORUM_MET, 0},    {2, 0, "ees02", QUORUM_OPEN, 0},
+              {2, 1, "ees02", QUORUM_MET, 1},   {2, 1, "ees021", QUORUM_MET, 0},
+              {2, 1, "ess012", QUORUM_MET, 1},  {2, 1, "ess12", QUORUM_OPEN, 1},
+              {2, 2, "ess12", QUORUM_MET, 2},   {2, 2, "ess012", QUORUM_MET, 1},
+              {2, 1, "eesA2", QUORUM_OPEN, 1},  {2, 1, "eesA21", QUORUM_MET, 1},
+              {2, 1, "eesAB2", QUORUM_LOST, 1}, {3, 1, "eees3", QUORUM_OPEN, 1},
+              {3, 1, "eees013", QUORUM_MET, 1}, {3, 1, "eees0132", QUORUM_MET, 0}};
+
+/* Only so many stand-ins count as may, and as homes are missing. */
+START_TEST(counts_stand_ins) {
+    struct quorum quorum;
+    quorum_init(&quorum, sloppy[_i].needed);
+    quorum_allow(&quorum, sloppy[_i].room);
+    for (const char *at = sloppy[_i].story; *at != 0; at++) {
+        if (*at == 'e') {
+            quorum_expect(&quorum);
+        } else if (*at == 's') {
+            quorum_expect_stand_in(&quorum);
+        } else {
+            bool good = *at < 'A';
+            quorum_add(&quorum, (uint32_t)(*at - (good ? '0' : 'A')), good);
+        }
+        quorum_check(&quorum);
+    }
+    ck_assert_msg(quorum_verdict(&quorum) == sloppy[_i].verdict &&
+                      quorum_stand_ins(&quorum) == sloppy[_i].stand_ins,
+                  "%s: %u stand-ins", sloppy[_i].story, quorum_stand_ins(&quorum));
+}
+END_TEST
+
 START_TEST(counts_as_many_as_it_may_ask) {
     struct quorum quorum;
     quorum_init(&quorum, QUORUM_MAX_NODES);
@@ -99,6 +136,7 @@ int main(void) {
     TCase *tcase = tcase_create("quorum");
     tcase_add_loop_test(tcase, tells_these_stories, 0, (int)(sizeof stories / sizeof *stories));
     tcase_add_loop_test(tcase, agrees_with_plain_counting, 0, 10);
+    tcase_add_loop_test(tcase, counts_stand_ins, 0, (int)(sizeof sloppy / sizeof *sloppy));
     tcase_add_test(tcase, counts_as_many_as_it_may_ask);
     suite_add_tcase(suite, tcase);
     return test_run(suite);
