@@ -310,6 +310,7 @@ static enum rd_err begin_round(struct coordinator *co, struct request *request,
     op->round++;
     op->state = WRITE_WRITING;
     op->stored = false;
+    op->heard |= write_targets_good_homes(request);
     quorum_init(&op->quorum, request->order.w - fewer);
     enum rd_err err = make_next(co, request, entry, &next);
     if (err != RD_OK)
@@ -323,8 +324,9 @@ static enum rd_err begin_round(struct coordinator *co, struct request *request,
     err = store(co, request, entry, &next);
     if (err == RD_OK)
         write_targets_send(co, request);
-    if (request->rmw != NULL)
-        object_free(&op->seen); /* it is in the object; from now on what is beside it */
+    object_free(&op->seen); /* these are in the object; from now on what is beside it */
+    object_free(&op->over);
+    context_free(&op->met);
     return err;
 }
 
@@ -401,7 +403,7 @@ static void go_on(struct coordinator *co, struct request *request) {
         bool covered = object_is_empty(&op->seen) && op->met.version.count == 0;
         if (request->rmw != NULL && !op_rmw_written(co, request, covered))
             return;
-        if (request->rmw != NULL || op->round > 1 || !is_blind(request) || covered ||
+        if (request->rmw != NULL || !is_blind(request) || covered ||
             RD_PLANTED(co->core, NO_SECOND_ROUND)) {
             reply(co, request);
             return;
@@ -411,7 +413,17 @@ static void go_on(struct coordinator *co, struct request *request) {
     }
 }
 
-/* Takes in what a replica kept beside the first round: the object as it is now, and what it knew of when it merged the write. */
+/* True if what `target` keeps beside the write may have been acknowledged before the write began: W homes that were heard
+ * know of all that was. Where the first round rests on a fallback, homes that are heard later may be the first to know. */
+static bool may_be_older(const struct request *request, const struct write_target *target) {
+    const struct op_write *op = &request->write;
+    ptrdiff_t at = target - op->to.all;
+    return op->round == 1 || request->rmw != NULL ||
+           (at < op->to.home_count && (op->heard >> at & 1) == 0 &&
+            (uint32_t)__builtin_popcount(op->heard) < request->order.w);
+}
+
+/* Takes in what a replica kept beside the round: the object as it is now, and what it knew of when it merged the write. */
 static enum rd_err note_uncovered(const struct coordinator *co, struct request *request,
                                   const struct write_answer *answer) {
     struct op_write *op = &request->write;
@@ -447,8 +459,8 @@ void op_write_answer(struct coordinator *co, struct request *request,
         return;
     }
     op->stored = op->stored || answer->member == MEMBER_SELF;
-    if (err == RD_OK && is_blind(request) && (op->round == 1 || request->rmw != NULL) &&
-        !request->replied && answer->uncovered > 0 && answer->object != NULL)
+    if (err == RD_OK && is_blind(request) && may_be_older(request, target) && !request->replied &&
+        answer->uncovered > 0 && answer->object != NULL)
         err = note_uncovered(co, request, answer);
     write_targets_answered(co, request, target, err);
     go_on(co, request);

@@ -11,7 +11,9 @@
  * The coordinator's copy is changed first in memory (keys in flight) and goes to its own disk and
  * to all other homes at the same time; the reply waits for its own disk and W distinct nodes in
  * all. A plain SET or DEL takes the local copy for its context; what replicas hold beyond it is
- * covered by the second round, so it replaces everything acknowledged before it.
+ * covered by the second round, so it replaces everything acknowledged before it. As long as fewer than
+ * W homes have been heard, a fallback stood in for one: what another home is found to hold in the next
+ * round may be older than the write, and is covered by one more.
  *
  * For a home that is not healthy a fallback stands in, keeps the object as a hint for it, and
  * counts only where fewer than W homes are healthy (op_write_targets.h). A fallback that
@@ -45,7 +47,8 @@ struct write_answer {
 
 struct op_write {
     enum write_state state;
-    uint64_t round; /* 1 or 2 */
+    uint64_t round; /* 1, 2...; at most one more than there are homes */
+    uint32_t heard; /* homes (by place) that acknowledged an earlier round */
     struct quorum quorum;
     struct write_targets to;
     bool standing_in;    /* the node is no home of the key: its copy is a hint */
@@ -57,7 +60,7 @@ struct op_write {
     struct dot dot;       /* issued in the last round, unless the order is a deletion */
     struct object seen;   /* what other replicas hold beyond the local copy, beside the write */
     struct object over;   /* what others have in its place: its writers saw it */
-    struct context met;   /* what those replicas knew of when they merged the first round */
+    struct context met;   /* what those replicas knew of when they merged the round */
     struct buf context;   /* the sealed context for the reply */
     struct blob *encoded; /* the object that this round sends */
 };

@@ -284,6 +284,15 @@ void write_targets_lost(struct coordinator *co, struct request *request, uint16_
         }
 }
 
+uint32_t write_targets_good_homes(const struct request *request) {
+    const struct write_targets *to = &request->write.to;
+    uint32_t homes = 0;
+    for (uint8_t i = 0; i < to->home_count; i++)
+        if (to->all[i].good)
+            homes |= bit(i);
+    return homes;
+}
+
 /* ---- the end ------------------------------------------------------------------------------------- */
 
 /* True if home `i` has the object, or somebody keeps it for it. */

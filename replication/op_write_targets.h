@@ -52,6 +52,9 @@ void write_targets_plan(struct coordinator *co, struct request *request);
 void write_targets_own(struct coordinator *co, const struct request *request,
                        struct hint_owed *out);
 
+/* The homes that have acknowledged the round, one bit for each by its place. */
+uint32_t write_targets_good_homes(const struct request *request);
+
 /* Sends the round's object (request->write.encoded) to all that are planned, and counts on them and
  * on this node. */
 void write_targets_send(struct coordinator *co, struct request *request);

@@ -72,6 +72,8 @@ static const struct scenario scenarios[] = {
      scenario_hint_is_the_only_copy},
     {"sloppy_acks_do_not_intersect", "with W homes in reach no fallback counts", 6,
      scenario_sloppy_acks_do_not_intersect},
+    {"sloppy_first_round", "a SET that began with a fallback covers what homes say later", 6,
+     scenario_sloppy_first_round},
     {"notfound_from_empty_fallback", "fallbacks that have nothing do not make a nil", 6,
      scenario_notfound_from_empty_fallback},
     {"limit_blocks_heal", "max-siblings binds clients, never hints", 0, scenario_limit_blocks_heal},

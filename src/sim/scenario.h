@@ -73,6 +73,7 @@ void scenario_hint_delivers_stale(struct cluster *c);
 void scenario_hint_flood(struct cluster *c);
 void scenario_hint_is_the_only_copy(struct cluster *c);
 void scenario_sloppy_acks_do_not_intersect(struct cluster *c);
+void scenario_sloppy_first_round(struct cluster *c);
 void scenario_notfound_from_empty_fallback(struct cluster *c);
 void scenario_limit_blocks_heal(struct cluster *c);
 

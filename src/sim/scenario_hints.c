@@ -204,6 +204,35 @@ void scenario_sloppy_acks_do_not_intersect(struct cluster *c) {
     expect_homes(c, key, "{v2}");
 }
 
+/* A plain SET whose first round rests on a fallback hears of what was acknowledged before only in its second: it covers that, too. */
+void scenario_sloppy_first_round(struct cluster *c) {
+    char key[32];
+    begin(c, key);
+    cluster_skew_ms(c, 2, 3600000);
+    cluster_isolate(c, 1);
+    cluster_set(c, 2, key, "v0"); /* n4 keeps it for n1 */
+    cluster_isolate(c, 4);
+    cluster_elapse_ms(c, 1000);
+    cluster_set(c, 2, key, "v1"); /* n5 or n6 this */
+    for (unsigned node = 4; node <= 6; node++) {
+        cluster_lose(c, node, 1, WIRE_WRITE, UINT32_MAX);
+    }
+    cluster_heal(c, 1, 4);
+    cluster_elapse_ms(c, 3000);
+    cluster_record(c, false);
+    cluster_keep(c, 4, 1, WIRE_WRITE_ANSWER, 1);
+    struct op *last = cluster_set_later(c, 1, key, "v2");
+    cluster_elapse_ms(c, 10);
+    cluster_heal_all(c);
+    cluster_elapse_ms(c, 300);
+    cluster_expect_true(c, !last->answered, "n4's answer is on its way");
+    cluster_release(c);
+    cluster_expect_outcome(c, last, RD_OK);
+    cluster_expect_true(c, last->stand_ins == 0, "two homes have it");
+    heal(c);
+    expect_homes(c, key, "{v2}");
+}
+
 /* Fallbacks that have nothing do not make a nil. */
 void scenario_notfound_from_empty_fallback(struct cluster *c) {
     char key[32];
