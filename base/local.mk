@@ -1,7 +1,7 @@
 # Floor 0: errors, bytes, random numbers, hashes, text. Uses libc, libcrypto, xxhash.
 
-noinst_LTLIBRARIES += base/libbase.la
-base_libbase_la_SOURCES = \
+noinst_LIBRARIES += base/libbase.a
+base_libbase_a_SOURCES = \
 	base/arena.c base/arena.h \
 	base/blob.c base/blob.h \
 	base/buf.c base/buf.h \

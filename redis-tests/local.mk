@@ -6,8 +6,8 @@
 #
 #   TOP_SRCDIR=.. TOP_BUILDDIR=$PWD redis-tests/check_faults
 
-check_LTLIBRARIES += redis-tests/lib/libredistest.la
-redis_tests_lib_libredistest_la_SOURCES = \
+check_LIBRARIES += redis-tests/lib/libredistest.a
+redis_tests_lib_libredistest_a_SOURCES = \
 	redis-tests/lib/client.c redis-tests/lib/client.h \
 	redis-tests/lib/cluster.c redis-tests/lib/cluster.h \
 	redis-tests/lib/lab.c redis-tests/lib/lab.h \
@@ -18,7 +18,7 @@ redis_tests_lib_libredistest_la_SOURCES = \
 	redis-tests/lib/shop.c redis-tests/lib/shop.h \
 	redis-tests/lib/show.c redis-tests/lib/show.h
 
-REDIS_TEST_LIBS = redis-tests/lib/libredistest.la $(TEST_LIBS) $(UP_TO_RESP) $(HIREDIS_LIBS) -lpthread
+REDIS_TEST_LIBS = redis-tests/lib/libredistest.a $(TEST_LIBS) $(UP_TO_RESP) $(HIREDIS_LIBS) -lpthread
 
 check_PROGRAMS += redis-tests/check_connection
 redis_tests_check_connection_LDADD = $(REDIS_TEST_LIBS)

@@ -1,7 +1,7 @@
 # Floor 2: Dynamo as pure logic. Uses base/ and resp/.
 
-noinst_LTLIBRARIES += replication/libreplication.la
-replication_libreplication_la_SOURCES = \
+noinst_LIBRARIES += replication/libreplication.a
+replication_libreplication_a_SOURCES = \
 	replication/actors.c \
 	replication/actors.h \
 	replication/birth.c \
@@ -111,14 +111,6 @@ replication_libreplication_la_SOURCES = \
 	replication/version.h \
 	replication/wire.c \
 	replication/wire.h
-
-if PLANTED
-# The same sources with planted bugs (replication/planted.h). Whoever links it compiles what includes
-# replication/node_conf.h with -DRD_PLANTED_BUGS too.
-check_LTLIBRARIES += replication/libplanted.la
-replication_libplanted_la_SOURCES = $(replication_libreplication_la_SOURCES)
-replication_libplanted_la_CPPFLAGS = $(AM_CPPFLAGS) -DRD_PLANTED_BUGS
-endif
 
 check_PROGRAMS += tests/unit/check_varint
 tests_unit_check_varint_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

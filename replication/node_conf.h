@@ -49,9 +49,7 @@ struct node_conf {
     bool anti_entropy;
     uint32_t anti_entropy_interval_ms; /* of a pair of replicas, on average */
     bool trace;                        /* emit TRACE_DEBUG lines */
-#ifdef RD_PLANTED_BUGS
-    enum planted_bug planted_bug;
-#endif
+    enum planted_bug planted_bug; /* read only where RD_PLANTED_BUGS is defined: tests of tests */
     /* Rows of STORE_META as the store held them at the start; NULL: absent. Borrowed by node_new. */
     struct blob *meta_identity; /* row "identity": node id and last incarnation */
     struct blob *meta_birth;    /* row "birth": the birth certificate, if the cluster was born */

@@ -1,7 +1,7 @@
 /* Planted bugs: mistakes that a Dynamo could have made, to prove that the simulator's checkers would find them.
  *
- * They exist only where RD_PLANTED_BUGS is defined, which is in a library that tests alone link; everywhere else RD_PLANTED is false at
- * compile time. One at most is awake in a node, chosen by node_conf.planted_bug.
+ * They exist only where RD_PLANTED_BUGS is defined, which is in one test program (src/sim/local.mk names the files with one); everywhere
+ * else RD_PLANTED is false at compile time. One at most is awake in a node, chosen by node_conf.planted_bug.
  */
 #ifndef RD_REPLICATION_PLANTED_H
 #define RD_REPLICATION_PLANTED_H

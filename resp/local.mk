@@ -1,7 +1,7 @@
 # Floor 1: RESP2/RESP3 readers and writer. Uses base/.
 
-noinst_LTLIBRARIES += resp/libresp.la
-resp_libresp_la_SOURCES = \
+noinst_LIBRARIES += resp/libresp.a
+resp_libresp_a_SOURCES = \
 	resp/command.c resp/command.h \
 	resp/reader.c resp/reader.h \
 	resp/scan.h \

@@ -24,10 +24,10 @@
 # built by `make fuzzers` after configure --enable-fuzzers CC=clang. Its seeds, if any, are files in
 # tests/fuzz/corpus/fuzz_reader/, listed in EXTRA_DIST.
 
-TEST_LIBS = tests/lib/libtest.la $(CHECK_LIBS)
+TEST_LIBS = tests/lib/libtest.a $(CHECK_LIBS)
 
-check_LTLIBRARIES += tests/lib/libtest.la
-tests_lib_libtest_la_SOURCES = \
+check_LIBRARIES += tests/lib/libtest.a
+tests_lib_libtest_a_SOURCES = \
 	tests/lib/oom.c tests/lib/oom.h \
 	tests/lib/run.c tests/lib/run.h
 

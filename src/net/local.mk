@@ -1,7 +1,7 @@
 # Floor 3: listeners and peer links. Uses floors 0-2, libevent and OpenSSL.
 
-noinst_LTLIBRARIES += src/net/libnet.la
-src_net_libnet_la_SOURCES = \
+noinst_LIBRARIES += src/net/libnet.a
+src_net_libnet_a_SOURCES = \
 	src/net/address.c src/net/address.h \
 	src/net/dialer.c src/net/dialer.h \
 	src/net/link.c src/net/link.h \

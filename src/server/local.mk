@@ -1,7 +1,7 @@
 # Floor 4: clients, commands, configuration. Uses floors 0-3 and libevent.
 
-noinst_LTLIBRARIES += src/server/libserver.la
-src_server_libserver_la_SOURCES = \
+noinst_LIBRARIES += src/server/libserver.a
+src_server_libserver_a_SOURCES = \
 	src/server/clock.c src/server/clock.h \
 	src/server/config.h \
 	src/server/config_change.c \
@@ -18,7 +18,7 @@ src_server_libserver_la_SOURCES = \
 
 
 # Clients and commands.
-src_server_libserver_la_SOURCES += \
+src_server_libserver_a_SOURCES += \
 	src/server/call.c src/server/call.h \
 	src/server/client.c src/server/client.h \
 	src/server/client_list.c src/server/client_list.h \
@@ -112,7 +112,7 @@ dist_check_SCRIPTS += redis-tests/compare_with_redis.py
 TESTS += redis-tests/compare_with_redis.py
 
 # The client side alone: the fake stands in for driver, node and store.
-CLIENT_SIDE = src/server/libserver.la $(UP_TO_REPLICATION) $(LIBEVENT_LIBS)
+CLIENT_SIDE = src/server/libserver.a $(UP_TO_REPLICATION) $(LIBEVENT_LIBS)
 
 # Configuration, loop, driver.
 check_PROGRAMS += tests/unit/check_config

@@ -382,11 +382,7 @@ static void collect(const struct run *run, struct fuzz_result *out) {
 static void prepare(struct run *run, const struct fuzz_order *order) {
     *run = (struct run){.trace = order->trace};
     plan_draw(&run->plan, order->seed, order->mode);
-#ifdef RD_PLANTED_BUGS
-    run->plan.world.node.planted_bug = (enum planted_bug)order->planted;
-#else
-    assert(order->planted == 0);
-#endif
+    run->plan.world.node.planted_bug = order->planted;
     run->plan.world.node.trace = order->trace != NULL;
     run->world = world_new(&run->plan.world);
     run->workload = workload_new(run->world, &run->plan);

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "replication/planted.h"
 #include "sim/plan.h"
 #include "sim/trace.h"
 
@@ -59,9 +60,8 @@ struct fuzz_result {
 struct fuzz_order {
     uint64_t seed;
     enum plan_mode mode;
-    int planted; /* which planted bug is awake (enum planted_bug; 0: none; only where
-                    RD_PLANTED_BUGS is defined) */
-    FILE *trace; /* where readable lines go; NULL: nowhere */
+    enum planted_bug planted; /* which one is awake, where RD_PLANTED_BUGS is defined */
+    FILE *trace;              /* where readable lines go; NULL: nowhere */
 };
 
 /* Runs one seed. */

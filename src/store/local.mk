@@ -1,7 +1,7 @@
 # Floor 3: the store. Uses floors 0-2 and SQLite.
 
-noinst_LTLIBRARIES += src/store/libstore.la
-src_store_libstore_la_SOURCES = \
+noinst_LIBRARIES += src/store/libstore.a
+src_store_libstore_a_SOURCES = \
 	src/store/batch.c src/store/batch.h \
 	src/store/cache.c src/store/cache.h \
 	src/store/journal.c src/store/journal.h \
