@@ -15,6 +15,8 @@
 
 void exchange_init(struct exchange *x, struct core *core) {
     *x = (struct exchange){.core = core};
+    flow_init(&x->pages, EXCHANGE_LANES);
+    flow_init(&x->mending, EXCHANGE_WINDOW);
 }
 
 static void session_free(struct exchange_session *s) {

@@ -17,6 +17,7 @@
 #define RD_REPLICATION_EXCHANGE_H
 
 #include "replication/budget.h"
+#include "replication/flow.h"
 #include "replication/merkle.h"
 #include "replication/op_read.h"
 #include "replication/op_write.h"
@@ -62,8 +63,9 @@ struct exchange {
     struct replica *replica;
     struct budget *budget;
     struct scrub *scrub;
-    struct merkle tree; /* of whichever partition was looked at last */
-    uint64_t *leaves;   /* its leaves, owned */
+    struct flow pages, mending; /* of slots being listed, and keys being mended */
+    struct merkle tree;         /* of whichever partition was looked at last */
+    uint64_t *leaves;           /* its leaves, owned */
     uint32_t leaf_count;
     struct exchange_pair *pairs; /* owned */
     uint16_t pair_count;

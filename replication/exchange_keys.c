@@ -41,19 +41,22 @@ static void done(struct exchange *x, struct exchange_key *key) {
     object_free(&key->own);
 }
 
-static uint32_t window(const struct exchange_session *s) {
+static uint32_t window(const struct exchange *x) {
+    const struct exchange_session *s = x->session;
     uint64_t mean = s->met_keys == 0 ? FIRST_GUESS_BYTES : s->met_bytes / s->met_keys + 1;
     uint64_t fit = EXCHANGE_WINDOW_BYTES / mean + 1;
-    return fit < EXCHANGE_WINDOW ? (uint32_t)fit : EXCHANGE_WINDOW;
+    uint32_t width = flow_width(&x->mending);
+    return fit < width ? (uint32_t)fit : width;
 }
 
 bool exchange_mend(struct exchange *x) {
     struct exchange_session *s = x->session;
-    while (s->key_next < s->key_count && s->key_open < window(s) &&
+    while (s->key_next < s->key_count && s->key_open < window(x) &&
            budget_open(x->budget, x->core->now.mono_us)) {
         struct exchange_key *key = &s->keys[s->key_next++];
         const struct asker asker = {.kind = ASKER_EXCHANGE, .id = key_id(s, key)};
         key->state = KEY_OWN;
+        key->since_us = x->core->now.mono_us;
         s->key_open++;
         budget_spend(x->budget, KEY_COST);
         if (replica_read(x->replica, key->key, &asker) != RD_OK) {
@@ -175,6 +178,7 @@ void exchange_read_answer(struct exchange *x, uint64_t id, const struct read_ans
                       : answer->object != NULL     ? object_digest(answer->object)
                                                    : 0;
     bool read = answer->err == RD_OK || answer->err == RD_ENOTFOUND || answer->err == RD_ECORRUPT;
+    flow_took(&x->mending, x->core->now.mono_us - key->since_us, x->core->now.mono_us);
     x->session->met_keys++;
     x->session->met_bytes += object_bytes(&key->own);
     if (answer->object != NULL) {

@@ -45,6 +45,7 @@ struct exchange_key {
     enum key_state state;
     uint8_t storing; /* answers still expected in KEY_STORING */
     bool own_damaged;
+    uint64_t since_us; /* when its mending began */
     struct object own; /* KEY_THEIRS */
 };
 
@@ -54,6 +55,7 @@ struct exchange_lane {
     uint16_t slot, leaves;
     bool own_page, awaiting; /* the own scan, the peer's page is under way */
     uint64_t own_token;
+    uint64_t since_us; /* when the peer was asked */
     uint64_t again_us; /* the peer had no room for the scan: when to ask again; 0: it had */
     struct blob
         *after; /* owned: behind which key the peer's next page begins; NULL: the first one */

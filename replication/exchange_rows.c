@@ -220,6 +220,7 @@ static bool ask_theirs(struct exchange *x, struct exchange_lane *lane) {
     if (lane->after != NULL)
         msg.rows.after = (struct resp_slice){lane->after->bytes, lane->after->len};
     lane->again_us = 0;
+    lane->since_us = x->core->now.mono_us;
     lane->awaiting = exchange_say(x, s->member, &msg);
     return lane->awaiting;
 }
@@ -248,6 +249,8 @@ bool exchange_list(struct exchange *x) {
     struct exchange_session *s = x->session;
     bool busy = false;
     for (unsigned i = 0; i < EXCHANGE_LANES; i++) {
+        if (!s->lanes[i].busy && i >= flow_width(&x->pages))
+            continue;
         if (!run_lane(x, &s->lanes[i])) {
             exchange_end(x, false);
             return false;
@@ -304,6 +307,7 @@ enum rd_err exchange_take_rows(struct exchange *x, const struct wire_msg *msg) {
         lane->again_us = x->core->now.mono_us + AGAIN_US;
         return RD_OK;
     }
+    flow_took(&x->pages, x->core->now.mono_us - lane->since_us, x->core->now.mono_us);
     budget_spend(x->budget, msg->rows_answer.rows.len);
     enum rd_err err = msg->rows_answer.err == RD_OK ? add_page(&lane->theirs, msg->rows_answer.rows)
                                                     : RD_EREFUSED;

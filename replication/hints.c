@@ -11,6 +11,7 @@
 
 #define SPACE_HINTS 1
 #define PAGE_ROWS 128
+#define LEAST_ROWS 16 /* most rows of a page may be owed to nobody who can be reached */
 #define PAGE_BYTES (512u << 10)
 #define PAUSE_US 200000  /* between two passes */
 #define RETRY_US 1000000 /* after an error */
@@ -18,6 +19,7 @@
 void hints_init(struct hints *hints, struct core *core, struct members *members,
                 struct peers *peers, struct budget *budget) {
     *hints = (struct hints){.core = core, .members = members, .peers = peers, .budget = budget};
+    flow_init(&hints->flow, HINTS_WINDOW);
     hint_ledger_init(&hints->ledger, core);
     replica_init_hints(&hints->copies, core, &hints->ledger);
 }
@@ -45,7 +47,8 @@ static uint64_t now_us(const struct hints *hints) {
 /* ---- the window ---------------------------------------------------------------------------------- */
 
 static bool may_send(const struct hints *hints) {
-    return hints->on_the_way < HINTS_WINDOW && hints->bytes_on_the_way < HINTS_WINDOW_BYTES &&
+    return hints->on_the_way < flow_width(&hints->flow) &&
+           hints->bytes_on_the_way < HINTS_WINDOW_BYTES &&
            budget_open(hints->budget, now_us(hints));
 }
 
@@ -69,6 +72,7 @@ static void send(struct hints *hints, uint16_t member, struct resp_slice key,
     place->member = member;
     place->digest = object_digest(object);
     place->bytes = bytes.len + key.len;
+    place->since_us = now_us(hints);
     place->deadline_us = now_us(hints) + 2 * (uint64_t)hints->core->conf.request_timeout_ms * 1000;
     hints->on_the_way++;
     hints->bytes_on_the_way += place->bytes;
@@ -102,6 +106,7 @@ static bool is_wanted(const struct hints *hints) {
 static void ask_page(struct hints *hints) {
     const struct hint_ledger *ledger = &hints->ledger;
     struct blob *after = ledger->passed_key;
+    uint32_t room = flow_width(&hints->flow) + LEAST_ROWS; /* what is not sent is read again */
     struct effect *effect = effects_push(hints->core->effects, EFF_STORE_SCAN);
     effect->store_scan =
         (struct store_scan_order){.token = SCAN_TOKEN(SCAN_HINTS, ++hints->scan),
@@ -109,7 +114,7 @@ static void ask_page(struct hints *hints) {
                                   .last_slot = SLOT_COUNT - 1,
                                   .after_slot = after != NULL ? ledger->passed_slot : 0,
                                   .after_key = after != NULL ? blob_ref(after) : NULL,
-                                  .max_rows = PAGE_ROWS,
+                                  .max_rows = room < PAGE_ROWS ? room : PAGE_ROWS,
                                   .max_bytes = PAGE_BYTES};
     hints->scanning = true;
 }
@@ -170,7 +175,7 @@ static bool take_row(struct hints *hints, const struct scanned_row *row) {
 
 /* Goes on with the pass where it can. */
 static void pump(struct hints *hints) {
-    bool room = hints->on_the_way <= HINTS_WINDOW / 2 && may_send(hints);
+    bool room = hints->on_the_way <= flow_width(&hints->flow) / 2 && may_send(hints);
     if (!hints->passing || hints->scanning)
         return;
     if (!hints->at_end && room) {
@@ -210,6 +215,7 @@ void hints_answered(struct hints *hints, uint64_t id, uint16_t member, enum rd_e
         return;
     }
     const struct node_id *target = &hints->members->items[member].id;
+    flow_took(&hints->flow, now_us(hints) - delivery->since_us, now_us(hints));
     if (err == RD_OK)
         replica_strike(&hints->copies, delivery->key, target, delivery->digest);
     else

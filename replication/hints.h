@@ -16,6 +16,7 @@
 #define RD_REPLICATION_HINTS_H
 
 #include "replication/budget.h"
+#include "replication/flow.h"
 #include "replication/peers.h"
 #include "replication/replica.h"
 
@@ -31,7 +32,7 @@ struct delivery {
     uint16_t member;
     uint64_t digest; /* of the object sent */
     uint64_t bytes;
-    uint64_t deadline_us;
+    uint64_t since_us, deadline_us;
 };
 
 struct hints {
@@ -48,6 +49,7 @@ struct hints {
     uint32_t on_the_way;
     uint64_t bytes_on_the_way;
     uint64_t next_id;
+    struct flow flow;      /* of deliveries */
     struct budget *budget; /* borrowed; may be overdrawn by one object */
 };
 

@@ -27,6 +27,8 @@ replication_libreplication_a_SOURCES = \
 	replication/exchange_private.h \
 	replication/exchange_rows.c \
 	replication/exchange_tree.c \
+	replication/flow.c \
+	replication/flow.h \
 	replication/forwarded.c \
 	replication/forwarded.h \
 	replication/handshake.c \
@@ -121,6 +123,8 @@ tests_unit_check_version_SOURCES = tests/unit/check_version.c tests/unit/must.h
 tests_unit_check_version_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_version_LDFLAGS = $(OOM_LDFLAGS)
 
+check_PROGRAMS += tests/unit/check_flow
+tests_unit_check_flow_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 check_PROGRAMS += tests/unit/check_budget
 tests_unit_check_budget_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 

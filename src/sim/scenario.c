@@ -59,6 +59,8 @@ static const struct scenario scenarios[] = {
      scenario_tree_moves_under_exchange},
     {"cost_of_exchange", "messages and bytes grow with what differs, not with what there is", 0,
      scenario_cost_of_exchange},
+    {"background_beside_clients", "hints, exchanges and scrub together cost the p99 less than half",
+     0, scenario_background_beside_clients},
     {"amnesia_partial", "a row lost and repaired from what a fallback kept repeats no dot", 6,
      scenario_amnesia_partial},
     {"amnesia_noncoord", "a home that forgot what only fallbacks have repeats no dot", 6,

@@ -84,6 +84,9 @@ void scenario_drifted_tree(struct cluster *c);
 void scenario_tree_moves_under_exchange(struct cluster *c);
 void scenario_cost_of_exchange(struct cluster *c);
 
+/* scenario_background.c: what is done for nobody in particular, beside clients. */
+void scenario_background_beside_clients(struct cluster *c);
+
 /* scenario_birth.c: how clusters form, and who does not belong. */
 void scenario_bootstrap_race(struct cluster *c);
 void scenario_birth_answer_lost(struct cluster *c);
