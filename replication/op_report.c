@@ -13,11 +13,17 @@ static void release(struct request *request) {
 static void finish(struct coordinator *co, struct request *request) {
     struct client_reply *reply = request->report.reply;
     uint64_t digest = object_digest(&request->report.merged);
-    for (size_t i = 0; reply != NULL && i < reply->report_count; i++) {
-        struct replica_report *report = &reply->reports[i];
-        bool answered = report->state == REPLICA_OK || report->state == REPLICA_NOT_FOUND;
-        report->current = answered && report->digest == digest;
+    size_t shown = 0;
+    for (size_t i = 0; i < reply->report_count; i++) {
+        struct replica_report report = reply->reports[i];
+        bool answered = report.state == REPLICA_OK || report.state == REPLICA_NOT_FOUND;
+        report.current = answered && report.digest == digest;
+        if (report.home || report.state == REPLICA_OK)
+            reply->reports[shown++] = report;
+        else
+            buf_free(&report.clock);
     }
+    reply->report_count = shown;
     request->report.reply = NULL;
     coordinator_finish(co, request, reply);
 }
@@ -27,11 +33,11 @@ static void done_one(struct coordinator *co, struct request *request) {
         finish(co, request);
 }
 
-/* Asks one home; says whether an answer may come. */
-static bool ask(struct coordinator *co, struct request *request, uint16_t member) {
+/* Asks one of them; says whether an answer may come. */
+static bool ask(struct coordinator *co, struct request *request, uint16_t member, bool home) {
     if (member == MEMBER_SELF) {
         struct asker asker = request_asker(request, 0);
-        return replica_read(co->replica, request->key, &asker) == RD_OK;
+        return replica_read(home ? co->replica : co->hints, request->key, &asker) == RD_OK;
     }
     struct wire_msg msg = {.kind = WIRE_READ};
     msg.read.id = request_id(request);
@@ -39,10 +45,21 @@ static bool ask(struct coordinator *co, struct request *request, uint16_t member
     return peers_say(co->peers, member, &msg);
 }
 
+/* Lists the homes, and the healthy ones of the others in order of preference. */
+static void list_nodes(const struct coordinator *co, const struct request *request,
+                       struct op_report *op) {
+    uint16_t list[RING_MAX_MEMBERS];
+    op->home_count = op->count = (uint8_t)coordinator_homes(co, request, op->members);
+    size_t listed = placement_list(co->placement, request->partition, list, RING_MAX_MEMBERS);
+    for (size_t i = op->home_count; i < listed && op->count < REPORT_MAX_NODES; i++)
+        if (coordinator_healthy(co, list[i]))
+            op->members[op->count++] = list[i];
+}
+
 void op_report_start(struct coordinator *co, struct request *request) {
     struct op_report *op = &request->report;
     request->release = release;
-    op->count = (uint8_t)coordinator_homes(co, request, op->members);
+    list_nodes(co, request, op);
     op->reply = coordinator_reply_new(RD_OK);
     if (op->reply != NULL)
         op->reply->reports = calloc(op->count + 1u, sizeof(*op->reply->reports));
@@ -57,9 +74,9 @@ void op_report_start(struct coordinator *co, struct request *request) {
         const struct member *member = &co->members->items[op->members[i]];
         report->node = member->id;
         report->address = member->address;
-        report->home = true;
+        report->home = i < op->home_count;
         report->state = REPLICA_NO_ANSWER;
-        op->awaited += ask(co, request, op->members[i]);
+        op->awaited += ask(co, request, op->members[i], report->home);
     }
     done_one(co, request);
 }

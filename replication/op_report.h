@@ -1,4 +1,5 @@
-/* DYNREPLICAS: what each home of a key holds, asked of all of them, with those that do not answer shown as such. */
+/* DYNREPLICAS: what each home of a key holds, asked of all of them, with those that do not answer shown as such; and, behind them, what
+ * healthy fallbacks keep of it as a hint, if they do. */
 #ifndef RD_REPLICATION_OP_REPORT_H
 #define RD_REPLICATION_OP_REPORT_H
 
@@ -6,11 +7,13 @@
 
 struct client_reply;
 
+#define REPORT_MAX_NODES (3 * PREFLIST_MAX_N)
+
 struct op_report {
     struct client_reply *reply; /* filled line by line; owned */
     struct object merged;       /* of all answers */
-    uint16_t members[PREFLIST_MAX_N];
-    uint8_t count, awaited;
+    uint16_t members[REPORT_MAX_NODES]; /* as the lines of the reply: homes, then fallbacks */
+    uint8_t home_count, count, awaited;
 };
 
 /* Starts. May end the request at once. */

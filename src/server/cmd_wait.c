@@ -65,7 +65,7 @@ static enum call_progress on_reply(struct call *call, uint32_t part, struct clie
     (void)part;
     int64_t have = 0;
     for (size_t i = 0; reply->err == RD_OK && i < reply->report_count; i++) {
-        have += reply->reports[i].current;
+        have += reply->reports[i].home && reply->reports[i].current;
     }
     if (have > 0) {
         wait->have = have - 1;

@@ -321,8 +321,10 @@ enum rd_err command_markdown(const struct command_table *table, struct buf *out)
          "`tombstone`.\n"
          "`DYNREPLICAS` replies a map per replica: `node`, `address`, `role`, `state`, `siblings`, "
          "`clock`, "
-         "`digest`; replicas\n"
-         "that agree have the same digest. In RESP2 a map is an array of names and values.\n\n"},
+         "`digest`: first the\n"
+         "homes, then fallbacks that keep a hint. Replicas that agree have the same digest. In "
+         "RESP2 a map is an array of names and\n"
+         "values.\n\n"},
         {"connection", "Connections", ""},
         {"cluster", "Cluster-aware clients", ""},
         {"server", "The server", ""},

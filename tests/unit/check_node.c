@@ -519,6 +519,40 @@ START_TEST(a_report_shows_who_does_not_answer) {
 }
 END_TEST
 
+/* Five members, N=3: two are no homes. One of them keeps a hint. */
+START_TEST(a_report_names_fallbacks_that_keep_something) {
+    struct node_conf conf = rig_conf();
+    char key[16];
+    rig_reset(&rig);
+    rig_start_born(&rig, &conf, 4, true);
+    rig_key(&rig, true, 0, key);
+    struct client_request request = {
+        .op = CLIENT_REPLICAS, .key = key, .key_len = strlen(key)};
+    uint64_t tag = rig_ask(&rig, request);
+    rig_load_all(&rig);
+    for (unsigned peer = 1; peer <= 4; peer++) {
+        struct wire_msg read = rig_take(&rig, peer, WIRE_READ);
+        rig_answer_read(&rig, peer, &read, "A1 | A1@5=a");
+    }
+    struct client_reply *reply = rig_reply(&rig, tag);
+    ck_assert_uint_eq(reply->report_count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        ck_assert_int_eq(reply->reports[i].home, i < 3);
+        ck_assert_int_eq(reply->reports[i].current, reply->reports[i].node.bytes[0] != 0x11);
+    }
+    client_reply_free(reply);
+    tag = rig_ask(&rig, request);
+    rig_load_all(&rig);
+    for (unsigned peer = 1; peer <= 4; peer++) {
+        struct wire_msg read = rig_take(&rig, peer, WIRE_READ);
+        rig_answer_read(&rig, peer, &read, NULL);
+    }
+    reply = rig_reply(&rig, tag);
+    ck_assert_uint_eq(reply->report_count, 3);
+    client_reply_free(reply);
+}
+END_TEST
+
 static uint64_t count_slots(void *arg, uint16_t first, uint16_t last) {
     ck_assert_uint_lt(first, last);
     *(uint64_t *)arg += last - first + 1u;
@@ -699,6 +733,7 @@ static Suite *make_suite(void) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_report_has_a_line_per_home);
     tcase_add_test(tcase, a_report_shows_who_does_not_answer);
+    tcase_add_test(tcase, a_report_names_fallbacks_that_keep_something);
     tcase_add_test(tcase, counts_are_summed);
     tcase_add_test(tcase, gossip_goes_on_only_while_maps_differ);
     tcase_add_test(tcase, a_born_cluster_learns_no_strangers);
