@@ -76,6 +76,7 @@ static bool go_elsewhere(struct shopper *shopper) {
 
 /* One try. NULL: it failed, and last_error says how. */
 static redisReply *attempt(struct shopper *shopper, int argc, const char **argv) {
+    shopper->no_quorum = false;
     if (shopper->redis == NULL && !dial(shopper)) {
         snprintf(shopper->last_error, sizeof shopper->last_error, "node %zu: nobody answers",
                  shopper->node + 1);
@@ -91,6 +92,7 @@ static redisReply *attempt(struct shopper *shopper, int argc, const char **argv)
     if (reply->type == REDIS_REPLY_ERROR) {
         snprintf(shopper->last_error, sizeof shopper->last_error, "node %zu, %s: %s",
                  shopper->node + 1, argv[0], reply->str);
+        shopper->no_quorum = strncmp(reply->str, "NOQUORUM", strlen("NOQUORUM")) == 0;
         freeReplyObject(reply);
         return NULL;
     }
@@ -119,11 +121,14 @@ static redisReply *request(struct shopper *shopper, int argc, ...) {
     if (reply == NULL && !shopper->shop->stop) {
         char first[sizeof shopper->last_error];
         memcpy(first, shopper->last_error, sizeof first);
+        bool unreadable = shopper->no_quorum && strcmp(argv[0], "DYNGET") == 0;
         shopper->shop->retried++;
         proc_sleep_ms(PAUSE_MS);
         go_elsewhere(shopper);
         reply = attempt(shopper, argc, argv);
-        if (reply == NULL) {
+        if (reply == NULL && unreadable && shopper->no_quorum) {
+            shopper->shop->unreadable++;
+        } else if (reply == NULL) {
             shopper->shop->failed++;
             fprintf(stderr, "a request failed twice: %s; then %s\n", first, shopper->last_error);
         }
@@ -273,13 +278,16 @@ void shop_wait(const struct shop *shop, int more) {
 }
 
 void shop_mark(struct shop *shop) {
-    shop->requests = shop->retried = shop->failed = 0;
+    shop->requests = shop->retried = shop->failed = shop->unreadable = 0;
     shop->longest_ms = 0;
 }
 
 void shop_print(const struct shop *shop, const char *phase) {
-    fprintf(stderr, "%-28s %6d requests, %3d retried, %d failed, the longest took %llu ms\n", phase,
-            shop->requests, shop->retried, shop->failed, (unsigned long long)shop->longest_ms);
+    fprintf(stderr,
+            "%-28s %6d requests, %3d retried, %d failed, %d without a copy, the longest took %llu "
+            "ms\n",
+            phase, shop->requests, shop->retried, shop->failed, shop->unreadable,
+            (unsigned long long)shop->longest_ms);
 }
 
 void shop_stop(struct shop *shop) {

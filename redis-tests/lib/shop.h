@@ -3,7 +3,8 @@
  * Each shopper is a thread. It puts things into carts that all share (DYNGET, a line more, DYNSET with the context), counts up a
  * register of its own with plain SETs, and now and then writes a key, reads it, and deletes what it has seen. A request that
  * fails, or is not answered in time, is tried once more, a moment later, on another node that answers PING; if that fails too it
- * has failed, and counts. A plain SET whose first try may have happened, or may still happen, can come out at any later time: its
+ * has failed, and counts. Only a read that is refused twice with -NOQUORUM is counted apart: where a network is cut in two, all that has
+ * a key may be on the other side, and nobody can make it up. A plain SET whose first try may have happened, or may still happen, can come out at any later time: its
  * key is not used again, and says nothing. shop_verify then demands from each node that everything acknowledged is there: each line added to a cart, no
  * register below its last number, and nothing that was deleted.
  */
@@ -43,6 +44,7 @@ struct shopper {
     int gone;                        /* keys whose deletion was acknowledged or may have happened */
     bool deleted[SHOP_MAX_GONE];     /* acknowledged */
     bool tried_twice;                /* the last request was */
+    bool no_quorum;                  /* the last try was answered with -NOQUORUM */
     char last_error[256];            /* why the last request failed; read it after shop_stop */
 };
 
@@ -52,6 +54,7 @@ struct shop {
     struct shopper *shoppers; /* owned; SHOP_SHOPPERS */
     atomic_bool stop;
     atomic_int requests, retried, failed; /* since shop_mark */
+    atomic_int unreadable; /* reads refused twice with -NOQUORUM; not counted as failed */
     atomic_uint_least64_t longest_ms;     /* from the first try to success; since shop_mark */
 };
 
