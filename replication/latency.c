@@ -38,9 +38,13 @@ uint64_t latency_p99_us(const struct latency *latency, uint64_t unknown_us) {
     return latency->count < RECOMPUTE_EVERY ? unknown_us : latency->p99_us;
 }
 
-uint32_t latency_rank(const struct latency *latency) {
+uint32_t latency_rank_of(uint64_t us) {
     uint32_t rank = 0;
-    for (uint32_t units = latency->mean_us / RANK_UNIT_US; units > 0; units /= 2)
+    for (uint64_t units = us / RANK_UNIT_US; units > 0; units /= 2)
         rank++;
     return rank;
+}
+
+uint32_t latency_rank(const struct latency *latency) {
+    return latency_rank_of(latency->mean_us);
 }

@@ -25,4 +25,7 @@ uint64_t latency_p99_us(const struct latency *latency, uint64_t unknown_us);
  * if it is, or if nothing is known. Small differences do not reorder. */
 uint32_t latency_rank(const struct latency *latency);
 
+/* The rank of one time. */
+uint32_t latency_rank_of(uint64_t us);
+
 #endif

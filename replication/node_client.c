@@ -40,24 +40,9 @@ static enum rd_err open_context(const struct node *node, const char *token, size
     return RD_OK;
 }
 
-/* True if another home of the partition can be reached. */
-static bool has_other_home(const struct node *node, uint16_t partition) {
-    uint16_t homes[PREFLIST_MAX_N];
-    size_t count = placement_homes(&node->placement, partition, homes);
-    for (size_t i = 0; i < count; i++)
-        if (peers_reachable(&node->peers, homes[i]))
-            return true;
-    return false;
-}
-
-#define NO_WRITES "the disk takes no writes (%s); nothing was written"
-
 void node_start_write(struct node *node, struct request *request) {
-    enum rd_err store_err = node->core.store_err;
     bool home = placement_is_home(&node->placement, request->partition);
-    if (home && store_err != RD_OK && !has_other_home(node, request->partition)) {
-        coordinator_fail(&node->co, request, store_err, NO_WRITES, rd_err_text(store_err));
-    } else if (home && store_err == RD_OK && request->order.rmw == NULL) {
+    if (home && node->core.store_err == RD_OK && request->order.rmw == NULL) {
         request->kind = REQUEST_WRITE;
         op_write_start(&node->co, request);
     } else {
@@ -183,7 +168,9 @@ void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *
     }
     uint16_t slot =
         slot_of_key(node->core.conf.partitioner, msg->forward.key.data, msg->forward.key.len);
-    if (!placement_is_home(&node->placement, slot_partition(slot, node->core.conf.partitions))) {
+    bool stands_in = (msg->forward.flags & WIRE_FORWARD_STAND_IN) != 0;
+    if (!stands_in &&
+        !placement_is_home(&node->placement, slot_partition(slot, node->core.conf.partitions))) {
         coordinator_turn_away(&node->co, &from, RD_EREFUSED,
                               "the node it was forwarded to is no replica of the key; nothing was "
                               "written");
@@ -191,7 +178,8 @@ void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *
     }
     if (node->core.store_err != RD_OK) {
         char text[128];
-        snprintf(text, sizeof(text), NO_WRITES, rd_err_text(node->core.store_err));
+        snprintf(text, sizeof(text), "the disk takes no writes (%s); nothing was written",
+                 rd_err_text(node->core.store_err));
         coordinator_turn_away(&node->co, &from, node->core.store_err, text);
         return;
     }
@@ -220,7 +208,7 @@ void node_on_forward(struct node *node, uint16_t member, const struct wire_msg *
     }
     struct request *request = open_write(node, &from, &client);
     blob_unref(client.value);
-    if (request != NULL && client.op == CLIENT_RMW)
+    if (request != NULL && client.op == CLIENT_RMW && !stands_in)
         op_rmw_start(&node->co, request);
     else if (request != NULL)
         node_start_write(node, request);

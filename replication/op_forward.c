@@ -61,38 +61,79 @@ static bool is_for_here(const struct coordinator *co, const struct request *requ
     return home == MEMBER_SELF && request->order.rmw != NULL && co->core->store_err == RD_OK;
 }
 
-/* Goes on without an answer to pass on: to the best home not tried yet, or here. Says whether it
+/* Sends it to `member` as `msg` says; says whether it could. */
+static bool hand_to(struct coordinator *co, struct request *request, uint16_t member,
+                    const struct wire_msg *msg) {
+    struct op_forward *op = &request->forward;
+    if (op->tried_count == FORWARD_MAX_TRIES || was_tried(op, member) ||
+        !peers_say(co->peers, member, msg))
+        return false;
+    op->member = member;
+    op->link = peers_link_to(co->peers, member);
+    op->turn = co->core->turns;
+    op->tried[op->tried_count++] = member;
+    co->core->stats.requests_forwarded++;
+    return true;
+}
+
+/* Moves homes that answer slowly, or owe an answer already, behind those that do not: nobody can take a write
+ * back from them. A read-modify-write keeps the order, so that all run at one place. */
+static void quickest_first(const struct coordinator *co, const struct request *request,
+                           uint16_t *homes, size_t count) {
+    for (size_t i = 1; request->order.rmw == NULL && i < count; i++) {
+        uint16_t home = homes[i];
+        uint32_t slowness = peers_slowness(co->peers, home);
+        size_t at = i;
+        for (; at > 0 && peers_slowness(co->peers, homes[at - 1]) > slowness; at--)
+            homes[at] = homes[at - 1];
+        homes[at] = home;
+    }
+}
+
+/* A home whose own disk takes no writes, and no other home takes it: a fallback does. */
+static bool try_fallbacks(struct coordinator *co, struct request *request, struct wire_msg *msg) {
+    uint16_t list[PREFLIST_MAX_N];
+    size_t count = coordinator_fallbacks(co, request, list, PREFLIST_MAX_N);
+    msg->forward.flags |= WIRE_FORWARD_STAND_IN;
+    for (size_t i = 0; !request->from.is_peer && i < count; i++)
+        if (list[i] != MEMBER_SELF && hand_to(co, request, list[i], msg))
+            return true;
+    return false;
+}
+
+/* Goes on without an answer to pass on: to the best home not tried yet, or here, or to a fallback. Says whether it
  * could. */
 static bool try_next(struct coordinator *co, struct request *request) {
-    struct op_forward *op = &request->forward;
     struct wire_msg msg;
     uint16_t homes[PREFLIST_MAX_N];
     size_t count = coordinator_homes(co, request, homes);
     make_message(request, &msg);
     bool fallback = may_stand_in(co, homes, count);
+    quickest_first(co, request, homes, count);
     for (int slow = 0; slow <= !fallback; slow++)
         for (size_t i = 0; i < count; i++) {
             if (is_for_here(co, request, homes[i])) {
-                memset(op, 0, sizeof(*op));
+                memset(&request->forward, 0, sizeof(request->forward));
                 op_rmw_start(co, request);
                 return true;
             }
-            if (was_tried(op, homes[i]) || peers_healthy(co->peers, homes[i]) == slow ||
-                !peers_say(co->peers, homes[i], &msg))
-                continue;
-            op->member = homes[i];
-            op->link = peers_link_to(co->peers, homes[i]);
-            op->turn = co->core->turns;
-            op->tried[op->tried_count++] = homes[i];
-            co->core->stats.requests_forwarded++;
-            return true;
+            if (peers_healthy(co->peers, homes[i]) != slow && hand_to(co, request, homes[i], &msg))
+                return true;
         }
     if (fallback)
         stand_in(co, request);
-    return fallback;
+    return fallback || (co->core->store_err != RD_OK && try_fallbacks(co, request, &msg));
 }
 
+/* Nobody takes it. */
 static void fail(struct coordinator *co, struct request *request) {
+    enum rd_err store_err = co->core->store_err;
+    if (store_err != RD_OK && request->forward.tried_count == 0) {
+        coordinator_fail(co, request, store_err,
+                         "the disk takes no writes (%s); nothing was written",
+                         rd_err_text(store_err));
+        return;
+    }
     co->core->stats.quorum_failures_write++;
     coordinator_fail(co, request, RD_ENOQUORUM,
                      "none of the key's replicas can take it now; nothing was written");

@@ -1,9 +1,11 @@
-/* A write whose key has no home here goes to one that coordinates it: the first home that is prompt. If there is none the node coordinates it
- * itself, as a fallback (Dynamo 4.6); where that is switched off, the first home in reach does.
+/* A write whose key has no home here, or one whose disk takes no writes, goes to a home that coordinates it: the first of the
+ * healthy ones that answer fastest. If there is none the node coordinates it itself, as a fallback (Dynamo 4.6), or, if its own disk
+ * takes no writes, another fallback does; where that is switched off, the first home in reach does.
  *
  * It is forwarded again only if it was provably not handled: turned away, or its link broke before the frame left this node. Once it
  * may have been, the client is told that the
- * outcome is unknown (TRAPS double_coordination).
+ * outcome is unknown (TRAPS double_coordination). So, other than a read, it cannot be hedged: a second coordinator would issue a
+ * second dot, and the first one's write, late, would come beside or after whatever has replaced the second's (doc/consistency.md).
  */
 #ifndef RD_REPLICATION_OP_FORWARD_H
 #define RD_REPLICATION_OP_FORWARD_H
@@ -14,8 +16,11 @@
 struct coordinator;
 struct request;
 
+/* Homes, and then fallbacks. */
+#define FORWARD_MAX_TRIES (2 * PREFLIST_MAX_N)
+
 struct op_forward {
-    uint16_t tried[PREFLIST_MAX_N]; /* members that turned it away */
+    uint16_t tried[FORWARD_MAX_TRIES]; /* members that turned it away */
     uint8_t tried_count;
     uint16_t member; /* who has it now */
     uint64_t link;   /* over which it was sent */

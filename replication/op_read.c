@@ -21,7 +21,7 @@ static uint32_t rank(const struct coordinator *co, uint16_t member) {
         return 0;
     if (!peers_reachable(co->peers, member))
         return UINT32_MAX;
-    uint32_t speed = latency_rank(peers_latency(co->peers, member));
+    uint32_t speed = peers_slowness(co->peers, member);
     return peers_healthy(co->peers, member) ? 1 + speed : UINT32_MAX / 2 + speed;
 }
 

@@ -10,8 +10,8 @@ struct client_reply;
 #define REPORT_MAX_NODES (3 * PREFLIST_MAX_N)
 
 struct op_report {
-    struct client_reply *reply; /* filled line by line; owned */
-    struct object merged;       /* of all answers */
+    struct client_reply *reply;         /* filled line by line; owned */
+    struct object merged;               /* of all answers */
     uint16_t members[REPORT_MAX_NODES]; /* as the lines of the reply: homes, then fallbacks */
     uint8_t home_count, count, awaited;
 };

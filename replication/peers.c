@@ -123,6 +123,18 @@ const struct latency *peers_latency(const struct peers *peers, uint16_t member) 
     return member < peers->peer_count ? &peers->peers[member].latency : NULL;
 }
 
+uint32_t peers_slowness(const struct peers *peers, uint16_t member) {
+    if (member >= peers->peer_count)
+        return 0;
+    const struct peer *peer = &peers->peers[member];
+    uint64_t waiting_us = peer->watch.waiting_us, late_us = peers->failure.late_us;
+    if (waiting_us != 0 && waiting_us < late_us)
+        waiting_us = late_us; /* this node was late itself */
+    uint32_t owes = waiting_us == 0 ? 0 : latency_rank_of(now_us(peers) - waiting_us);
+    uint32_t usually = latency_rank(&peer->latency);
+    return owes > usually ? owes : usually;
+}
+
 static void send_on(struct peers *peers, struct link *link, struct blob *frame) {
     effects_send(peers->core->effects, link->id, frame);
     link->sent_us = now_us(peers);

@@ -164,6 +164,10 @@ void peers_answered(struct peers *peers, uint16_t member, uint64_t us);
 /* How fast `member` has answered lately. Borrowed; NULL if it was never met. */
 const struct latency *peers_latency(const struct peers *peers, uint16_t member);
 
+/* How slow `member` is, for choosing among equals: latency_rank of its answers, or of the time for which it has owed one now, if that
+ * says more. */
+uint32_t peers_slowness(const struct peers *peers, uint16_t member);
+
 /* Sends `frame` to `member` if it is reachable; says whether it was. */
 bool peers_send(struct peers *peers, uint16_t member, struct blob *frame);
 

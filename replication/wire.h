@@ -73,7 +73,8 @@ struct wire_hello {
 #define WIRE_FORWARD_DELETE 1u
 #define WIRE_FORWARD_WITH_CONTEXT 2u
 #define WIRE_FORWARD_HAS_CONTEXT 4u
-#define WIRE_FORWARD_RMW 8u /* value is the order of a read-modify-write */
+#define WIRE_FORWARD_RMW 8u       /* value is the order of a read-modify-write */
+#define WIRE_FORWARD_STAND_IN 16u /* to a node that is no home: none could take it */
 
 /* SCAN flags. */
 #define WIRE_SCAN_BEHIND_KEY 1u

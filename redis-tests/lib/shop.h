@@ -55,7 +55,7 @@ struct shop {
     atomic_bool stop;
     atomic_int requests, retried, failed; /* since shop_mark */
     atomic_int unreadable; /* reads refused twice with -NOQUORUM; not counted as failed */
-    atomic_uint_least64_t longest_ms;     /* from the first try to success; since shop_mark */
+    atomic_uint_least64_t longest_ms; /* from the first try to success; since shop_mark */
 };
 
 /* Opens: starts the shoppers. Asserts through Check. Nothing that runs in a shopper's thread does. */

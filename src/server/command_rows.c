@@ -305,8 +305,8 @@ static const struct command rows[] = {
     {"dynreplicas", cmd_dynreplicas, 2, KEYS(1, 1, 1, "RO access"), .flags = READS,
      .acl = COMMAND_ACL_KEYSPACE, .group = "dynamo", .since = "0.1.0",
      .complexity = "O(N) where N is the number of replicas",
-     .summary = "Asks every home of a key what it holds, and fallbacks what they keep for one.", .syntax = "key",
-     .tips = "nondeterministic_output"},
+     .summary = "Asks every home of a key what it holds, and fallbacks what they keep for one.",
+     .syntax = "key", .tips = "nondeterministic_output"},
     {"dynset", cmd_dynset, -3, KEYS(1, 1, 1, "RW access update"), .flags = WRITE | OOM,
      .acl = COMMAND_ACL_STRING, .group = "dynamo", .since = "0.1.0", .complexity = "O(1)",
      .summary = "Replaces exactly the values that the context covers, nothing without one; replies "

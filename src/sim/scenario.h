@@ -62,6 +62,7 @@ void scenario_paused_node(struct cluster *c);
 void scenario_woken_from_pause(struct cluster *c);
 void scenario_lossy_network(struct cluster *c);
 void scenario_slow_replica(struct cluster *c);
+void scenario_slow_coordinator(struct cluster *c);
 void scenario_overload_latch(struct cluster *c);
 void scenario_disk_full_or_readonly(struct cluster *c);
 
@@ -75,6 +76,7 @@ void scenario_hint_is_the_only_copy(struct cluster *c);
 void scenario_sloppy_acks_do_not_intersect(struct cluster *c);
 void scenario_sloppy_first_round(struct cluster *c);
 void scenario_notfound_from_empty_fallback(struct cluster *c);
+void scenario_one_reachable_node(struct cluster *c);
 void scenario_limit_blocks_heal(struct cluster *c);
 
 /* scenario_repair.c: replicas that agree in the end, without being read. */

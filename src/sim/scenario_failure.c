@@ -324,6 +324,35 @@ void scenario_slow_replica(struct cluster *none) {
     cluster_stop(&c);
 }
 
+/* Writers, from the moment on at which n2 becomes slow. What was forwarded to it just before it owed an answer cannot be taken back, and nobody
+ * else may carry it out as well (TRAPS double_coordination): that is at most one request of each client. All else notices nothing. */
+void scenario_slow_coordinator(struct cluster *none) {
+    (void)none;
+    struct cluster *c = start_and_fill();
+    struct load load = {0};
+    const unsigned slow = 2;
+    begin_load(c, &load, slow);
+    run_load(c, &load, 3000);
+    uint64_t bound = percentile(&load, 0, 99) + 20 * MS;
+    network_set_slow(world_network(cluster_world(c)), slow - 1, 500 * MS);
+    size_t from = load.count;
+    run_load(c, &load, 5000);
+    unsigned late = 0;
+    for (size_t i = from; i < load.count; i++) {
+        late += load.took_us[i] > bound;
+    }
+    uint64_t p99 = percentile(&load, from, 99);
+    char text[120];
+    snprintf(text, sizeof text, "%zu requests, %u of them late, p99 %llu us, bound %llu us",
+             load.count - from, late, (unsigned long long)p99, (unsigned long long)bound);
+    cluster_note(c, text);
+    cluster_expect_true(c, p99 <= bound, "the p99 is the others' + 20 ms at the most");
+    cluster_expect_true(c, late <= CLIENTS, "nobody notices it more than once");
+    cluster_expect_true(c, load.failed == 0, "no request fails");
+    end_load(c, &load);
+    cluster_stop(&c);
+}
+
 /* n2 can hold 8 requests, each read of a disk takes 10 ms, and 40 clients ask it at once, and n1 and n3 ask
  * it for its copies. When nobody asks any more, nothing is left of it within a second. */
 void scenario_overload_latch(struct cluster *none) {

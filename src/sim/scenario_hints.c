@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sim/mem.h"
+#include "store/store_mem.h"
+
 static const unsigned n123[] = {1, 2, 3};
 
 static struct node_stats stats_of(struct cluster *c, unsigned node) {
@@ -249,6 +252,45 @@ void scenario_notfound_from_empty_fallback(struct cluster *c) {
     cluster_expect_outcome(c, cluster_get_r_later(c, 5, key, 1), RD_ENOQUORUM);
     heal(c);
     cluster_expect_everywhere(c, key, "v1");
+}
+
+static struct op *set_w1(struct cluster *c, unsigned node, const char *key, const char *value) {
+    struct op request = {.kind = CLIENT_WRITE,
+                         .node = node - 1,
+                         .w = 1,
+                         .key = mem_blob(key, strlen(key)),
+                         .value = mem_blob(value, strlen(value))};
+    struct op *op = cluster_await(c, cluster_ask(c, &request));
+    blob_unref(request.key);
+    blob_unref(request.value);
+    return op;
+}
+
+/* Promise 6: with W=1 a write is taken while any one node can be reached; also by a home whose own disk is full, as long as it can reach
+ * anybody else at all. */
+void scenario_one_reachable_node(struct cluster *c) {
+    char key[32];
+    begin(c, key);
+    struct store *store = world_disk(cluster_world(c), 0)->store;
+    for (unsigned node = 1; node <= 6; node++) {
+        cluster_isolate(c, node);
+    }
+    for (unsigned node = 1; node <= 6; node++) {
+        cluster_expect_true(c, set_w1(c, node, key, "alone")->err == RD_OK, "each alone takes it");
+    }
+    store_mem_fail(store, STORE_MEM_COMMIT, RD_EFULL, UINT64_MAX);
+    cluster_expect_true(c, set_w1(c, 1, key, "full")->err == RD_EFULL, "but not with a full disk");
+    cluster_elapse_ms(c, 10);
+    cluster_expect_true(c, set_w1(c, 1, key, "full")->err == RD_EFULL, "which it knows by now");
+    cluster_heal(c, 1, 5);
+    cluster_elapse_ms(c, 3000);
+    struct op *taken = set_w1(c, 1, key, "by a fallback");
+    cluster_expect_true(c, taken->err == RD_OK && taken->stand_ins == 1, "n5 takes it for n1");
+    store_mem_fail(store, STORE_MEM_COMMIT, RD_EFULL, 0);
+    heal(c);
+    cluster_set(c, 2, key, "last");
+    cluster_elapse_ms(c, 10);
+    expect_homes(c, key, "{last}");
 }
 
 /* max-siblings refuses clients, never what replicas owe each other. */

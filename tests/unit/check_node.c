@@ -526,8 +526,7 @@ START_TEST(a_report_names_fallbacks_that_keep_something) {
     rig_reset(&rig);
     rig_start_born(&rig, &conf, 4, true);
     rig_key(&rig, true, 0, key);
-    struct client_request request = {
-        .op = CLIENT_REPLICAS, .key = key, .key_len = strlen(key)};
+    struct client_request request = {.op = CLIENT_REPLICAS, .key = key, .key_len = strlen(key)};
     uint64_t tag = rig_ask(&rig, request);
     rig_load_all(&rig);
     for (unsigned peer = 1; peer <= 4; peer++) {

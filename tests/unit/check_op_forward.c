@@ -241,6 +241,91 @@ START_TEST(who_is_no_home_turns_it_away) {
 }
 END_TEST
 
+/* Only who is asked as a fallback takes what it is no home of; and it looks for a home first. */
+START_TEST(a_fallback_takes_what_no_home_takes) {
+    struct node_conf conf = rig_conf();
+    conf.sloppy_quorum = conf.hinted_handoff = true;
+    conf.max_hint_bytes = 1000;
+    start(&conf, 4);
+    struct wire_msg msg = {.kind = WIRE_FORWARD}, forwarded;
+    msg.forward.id = 99;
+    msg.forward.w = 1;
+    msg.forward.flags = WIRE_FORWARD_STAND_IN;
+    msg.forward.key = rig_slice(rig_key(&rig, false, 0, key));
+    msg.forward.value = rig_slice("v");
+    rig_say(&rig, 1, &msg);
+    for (int i = 0; i < 3; i++) {
+        unsigned home = holder(&forwarded);
+        ck_assert_uint_eq(forwarded.forward.flags, 0);
+        ck_assert_uint_eq(rig.get_count, 0);
+        answer_forward(home, &forwarded, RD_EFULL, false, "");
+    }
+    rig_settle(&rig); /* all of them are full: now it does it itself */
+    for (unsigned i = 1; i <= 4; i++)
+        if (rig_waiting(&rig, i, WIRE_WRITE) > 0) {
+            struct wire_msg write = rig_take(&rig, i, WIRE_WRITE);
+            rig_ack(&rig, i, &write);
+        }
+    struct wire_msg answer = rig_take(&rig, 1, WIRE_FORWARD_ANSWER);
+    ck_assert_uint_eq(answer.forward_answer.err, RD_OK);
+    ck_assert_uint_eq(answer.forward_answer.handled, 1);
+    rig_settle(&rig);
+}
+END_TEST
+
+/* A home whose disk takes no writes asks the other homes, then fallbacks, and says so when there is nobody. */
+START_TEST(a_full_home_finds_somebody) {
+    struct node_conf conf = rig_conf();
+    struct wire_msg msg;
+    conf.sloppy_quorum = conf.hinted_handoff = true;
+    conf.max_hint_bytes = 1000;
+    start(&conf, 4);
+    rig_key(&rig, true, 0, key);
+    uint64_t tag = rig_set(&rig, key, "v");
+    rig_load_all(&rig);
+    rig_commit(&rig, RD_EFULL);
+    rig_expect(&rig, tag, RD_EFULL);
+    rig_drop_frames(&rig);
+    tag = rig_set(&rig, key, "v");
+    unsigned seen = 0;
+    for (int i = 0; i < 4; i++) {
+        unsigned peer = holder(&msg);
+        ck_assert_uint_eq(seen & 1u << peer, 0);
+        seen |= 1u << peer;
+        ck_assert_uint_eq(msg.forward.flags, i < 2 ? 0 : WIRE_FORWARD_STAND_IN);
+        if (i < 3)
+            answer_forward(peer, &msg, RD_EFULL, false, "full");
+        else
+            answer_forward(peer, &msg, RD_OK, true, "");
+    }
+    rig_expect(&rig, tag, RD_OK);
+    for (unsigned i = 1; i <= 4; i++)
+        rig_cut(&rig, i);
+    tag = rig_set(&rig, key, "v");
+    rig_check_error(&rig, tag, RD_EFULL,
+                    "the disk takes no writes (no space left); nothing was written");
+}
+END_TEST
+
+/* Nobody can take a forwarded write back: a home that owes an answer already is not the one to ask. */
+START_TEST(a_home_that_owes_an_answer_is_passed_over) {
+    struct wire_msg msg, other;
+    uint64_t tag = forward("v");
+    unsigned first = holder(&msg);
+    uint64_t again = rig_set(&rig, key, "w");
+    ck_assert_uint_eq(holder(&other), first); /* it owes it for no time at all */
+    rig_elapse(&rig, 10);
+    uint64_t third = rig_set(&rig, key, "x");
+    unsigned second = holder(&other);
+    ck_assert_uint_ne(second, first);
+    answer_forward(second, &other, RD_OK, true, "");
+    rig_expect(&rig, third, RD_OK);
+    rig_elapse(&rig, 500);
+    rig_expect(&rig, tag, RD_EUNKNOWN);
+    rig_expect(&rig, again, RD_EUNKNOWN);
+}
+END_TEST
+
 START_TEST(a_forwarded_context_is_checked_by_the_home) {
     struct wire_msg msg = {.kind = WIRE_FORWARD};
     msg.forward.id = 99;
@@ -280,6 +365,9 @@ static Suite *make_suite(void) {
     tcase_add_test(tcase, writes_of_before_a_pause_are_turned_away);
     tcase_add_test(tcase, a_home_coordinates_for_its_peers);
     tcase_add_test(tcase, who_is_no_home_turns_it_away);
+    tcase_add_test(tcase, a_fallback_takes_what_no_home_takes);
+    tcase_add_test(tcase, a_full_home_finds_somebody);
+    tcase_add_test(tcase, a_home_that_owes_an_answer_is_passed_over);
     tcase_add_test(tcase, a_forwarded_context_is_checked_by_the_home);
     suite_add_tcase(suite, tcase);
     return suite;
