@@ -6,7 +6,8 @@
  *    more of them they get fuller, no more. Segment 0 has the first ones, each further segment as many as all before it.
  * 3. The tree of a space and slot has the rows of its list but for `pending` ones at the head, fewer than MOST_PENDING: most slots have few
  *    rows and are not scanned while they are here, and putting rows in order costs as much as all the rest.
- * 4. Rows and values lie in chunks; used_bytes <= chunk_bytes.
+ * 4. `used` names each list with rows once: what is done to all rows takes no time for slots that have none.
+ * 5. Rows and values lie in chunks; used_bytes <= chunk_bytes.
  */
 #include "store/memtable.h"
 
@@ -45,8 +46,9 @@ enum rd_err memtable_init(struct memtable *mem) {
     fresh.heads = calloc(TREES, sizeof(struct mem_row *));
     fresh.trees = calloc(TREES, sizeof(struct mem_row *));
     fresh.pending = calloc(TREES, sizeof *fresh.pending);
+    fresh.used = calloc(TREES, sizeof *fresh.used);
     if (fresh.segments[0] == NULL || fresh.heads == NULL || fresh.trees == NULL ||
-        fresh.pending == NULL) {
+        fresh.pending == NULL || fresh.used == NULL) {
         memtable_free(&fresh);
         return RD_ENOMEM;
     }
@@ -72,6 +74,7 @@ void memtable_free(struct memtable *mem) {
     free(mem->heads);
     free(mem->trees);
     free(mem->pending);
+    free(mem->used);
     *mem = (struct memtable){0};
 }
 
@@ -102,10 +105,13 @@ void memtable_clear(struct memtable *mem, uint64_t keep_bytes) {
         for (unsigned i = 0; i < MEM_SEGMENTS && mem->segments[i] != NULL; i++) {
             memset(mem->segments[i], 0, segment_size(i) * sizeof(struct mem_row *));
         }
-        memset(mem->heads, 0, TREES * sizeof(struct mem_row *));
-        memset(mem->trees, 0, TREES * sizeof(struct mem_row *));
-        memset(mem->pending, 0, TREES * sizeof *mem->pending);
     }
+    for (size_t n = 0; n < mem->used_count; n++) {
+        size_t i = mem->used[n];
+        mem->heads[i] = mem->trees[i] = NULL;
+        mem->pending[i] = 0;
+    }
+    mem->used_count = 0;
     mem->chunks = NULL;
     mem->due = NULL;
     mem->buckets = FIRST_BUCKETS;
@@ -265,6 +271,9 @@ static struct mem_row *insert(struct memtable *mem, const struct store_key *at, 
         memcpy(row->bytes + at->key_len, at->sub, at->sub_len);
     }
     *bucket = row;
+    if (mem->heads[tree] == NULL) {
+        mem->used[mem->used_count++] = (uint32_t)tree;
+    }
     mem->heads[tree] = row;
     if (++mem->pending[tree] == MOST_PENDING) {
         (void)tree_at(mem, tree);
@@ -319,8 +328,13 @@ void memtable_put(struct memtable *mem, const struct mem_put *put) {
 
 /* ---- order ----------------------------------------------------------------------------------------- */
 
-bool memtable_has(const struct memtable *mem, enum store_space space, uint16_t slot) {
-    return mem->heads[tree_of(space, slot)] != NULL;
+bool memtable_used(const struct memtable *mem, size_t i, enum store_space *space, uint16_t *slot) {
+    if (i >= mem->used_count) {
+        return false;
+    }
+    *space = (enum store_space)(mem->used[i] / SLOT_COUNT);
+    *slot = (uint16_t)(mem->used[i] % SLOT_COUNT);
+    return true;
 }
 
 const struct mem_row *memtable_first(struct memtable *mem, enum store_space space, uint16_t slot) {
@@ -347,22 +361,37 @@ static int row_order(const void *a, const void *b) {
     return row_compare(&left, &right);
 }
 
-/* The lists are in the order of (space, slot) already: each is sorted alone. The trees are another thread's. */
+static int number_order(const void *a, const void *b) {
+    uint32_t left = *(const uint32_t *)a;
+    uint32_t right = *(const uint32_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* The numbers of the lists are in the order of (space, slot): each list is sorted alone. The trees are another thread's. */
 enum rd_err memtable_sorted(const struct memtable *mem, const struct mem_row ***out) {
     const struct mem_row **rows = malloc((mem->count + 1) * sizeof *rows);
-    if (rows == NULL) {
+    uint32_t *used = malloc((mem->used_count + 1) * sizeof *used);
+    if (rows == NULL || used == NULL) {
+        free(rows);
+        free(used);
         return RD_ENOMEM;
     }
+    for (size_t n = 0; n < mem->used_count; n++) {
+        used[n] = mem->used[n];
+    }
+    qsort(used, mem->used_count, sizeof *used, number_order);
     size_t count = 0;
-    for (size_t i = 0; i < TREES; i++) {
+    for (size_t n = 0; n < mem->used_count; n++) {
+        const struct mem_row *row = mem->heads[used[n]];
         size_t first = count;
-        for (const struct mem_row *row = mem->heads[i]; row != NULL; row = row->slot_next) {
+        for (; row != NULL; row = row->slot_next) {
             rows[count++] = row;
         }
         if (count - first > 1) {
             qsort(rows + first, count - first, sizeof *rows, row_order);
         }
     }
+    free(used);
     assert(count == mem->count);
     *out = rows;
     return RD_OK;
@@ -370,7 +399,7 @@ enum rd_err memtable_sorted(const struct memtable *mem, const struct mem_row ***
 
 uint64_t memtable_memory(const struct memtable *mem) {
     return mem->chunk_bytes + mem->bucket_bytes +
-           TREES * (2 * sizeof(struct mem_row *) + sizeof *mem->pending);
+           TREES * (2 * sizeof(struct mem_row *) + sizeof *mem->pending + sizeof *mem->used);
 }
 
 static size_t check_tree(const struct mem_row *root, enum mem_order order) {
@@ -403,9 +432,10 @@ void memtable_check(const struct memtable *mem) {
             in_buckets++;
         }
     }
-    for (size_t i = 0; i < TREES; i++) {
+    for (size_t n = 0; n < mem->used_count; n++) {
+        size_t i = mem->used[n];
         const struct mem_row *row = mem->heads[i];
-        assert(mem->pending[i] < MOST_PENDING);
+        assert(row != NULL && mem->pending[i] < MOST_PENDING);
         in_trees += mem->pending[i] + check_tree(mem->trees[i], MEM_BY_ADDRESS);
         for (; row != NULL; row = row->slot_next) {
             assert(tree_of((enum store_space)row->space, row->slot) == i);

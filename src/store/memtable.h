@@ -57,9 +57,11 @@ struct memtable {
     size_t buckets;                          /* in use */
     size_t count;
     /* By space and slot: */
-    struct mem_row **heads;   /* owned; of the lists of rows */
-    struct mem_row **trees;   /* owned */
-    uint16_t *pending;        /* owned; so many rows at the list's head are not in the tree */
+    struct mem_row **heads; /* owned; of the lists of rows */
+    struct mem_row **trees; /* owned */
+    uint16_t *pending;      /* owned; so many rows at the list's head are not in the tree */
+    uint32_t *used;         /* owned; which of the lists have rows, in no order */
+    size_t used_count;
     struct mem_row *due;      /* the tree by due time */
     struct mem_chunk *chunks; /* owned, the one being filled first */
     struct mem_chunk *spare;  /* owned, kept for the next life */
@@ -92,11 +94,11 @@ void memtable_put(struct memtable *mem, const struct mem_put *put);
 const struct mem_row *memtable_find(const struct memtable *mem, const struct store_key *at,
                                     uint64_t hash);
 
-/* Is there a row of this space and slot? */
-bool memtable_has(const struct memtable *mem, enum store_space space, uint16_t slot);
+/* The i-th space and slot that have rows, in no order; false if there are not so many. */
+bool memtable_used(const struct memtable *mem, size_t i, enum store_space *space, uint16_t *slot);
 
 /* The first row of a space and slot, NULL if there is none. O(log rows of it), as the next ones, but for some bounded work that was put
- * off. While a memtable is frozen one thread may call these, and another one memtable_sorted, memtable_find and memtable_has. */
+ * off. While a memtable is frozen one thread may call these, and another one memtable_sorted, memtable_find and memtable_used. */
 const struct mem_row *memtable_first(struct memtable *mem, enum store_space space, uint16_t slot);
 
 /* The first row behind `at` in its space and slot, NULL if there is none. O(log rows of it). */

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "store/timing.h"
@@ -66,19 +67,20 @@ static enum rd_err put_rows(struct merger *merger, const struct mem_row **rows, 
     return err;
 }
 
-/* Invariant 2. */
-static enum rd_err put_slots(struct merger *merger, const struct merge_side *side) {
+/* Invariant 2. A slot's rows follow each other; one that has both objects and corrections is put twice, no matter. */
+static enum rd_err put_slots(struct merger *merger, const struct merge_side *side,
+                             const struct mem_row **rows) {
     enum rd_err err = RD_OK;
-    for (unsigned slot = 0; slot < SLOT_COUNT && err == RD_OK; slot++) {
-        if (!memtable_has(&side->mem, STORE_OBJECTS, (uint16_t)slot) &&
-            !memtable_has(&side->mem, STORE_LEAVES, (uint16_t)slot)) {
+    for (size_t i = 0; i < side->mem.count && err == RD_OK; i++) {
+        const struct mem_row *row = rows[i];
+        bool seen = i > 0 && rows[i - 1]->slot == row->slot && rows[i - 1]->space == row->space;
+        if (seen || (row->space != STORE_OBJECTS && row->space != STORE_LEAVES)) {
             continue;
         }
-        struct table_slot data = {.live = side->live[slot]};
-        for (unsigned i = 0; i < STORE_LEAVES_PER_SLOT; i++) {
-            data.leaves[i] = side->leaves[slot * STORE_LEAVES_PER_SLOT + i];
-        }
-        err = table_put_slot(merger->table, (uint16_t)slot, &data);
+        struct table_slot data = {.live = side->live[row->slot]};
+        const uint64_t *leaves = side->leaves + (size_t)row->slot * STORE_LEAVES_PER_SLOT;
+        memcpy(data.leaves, leaves, sizeof data.leaves);
+        err = table_put_slot(merger->table, row->slot, &data);
     }
     return err == RD_OK ? table_put_merged(merger->table, side->last_seq) : err;
 }
@@ -90,7 +92,7 @@ static enum rd_err transaction(struct merger *merger, const struct merge_side *s
         err = put_rows(merger, rows, side->mem.count, next);
     }
     if (err == RD_OK && *next == side->mem.count) {
-        err = put_slots(merger, side);
+        err = put_slots(merger, side, rows);
     }
     if (err == RD_OK) {
         err = table_commit(merger->table);

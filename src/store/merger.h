@@ -22,7 +22,7 @@ struct merge_side {
     struct memtable mem;
     struct journal journal;
     uint64_t last_seq; /* of the newest commit in it */
-    /* As of the freeze, for the slots with object rows in `mem`: */
+    /* As of the freeze, for the slots with rows in `mem`; of others anything: */
     uint32_t *live;   /* owned; SLOT_COUNT */
     uint64_t *leaves; /* owned; STORE_LEAVES_PER_SLOT for each slot */
 };

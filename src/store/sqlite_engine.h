@@ -91,7 +91,7 @@ enum rd_err recovery_plan(struct journal *journals[2], uint64_t merged, struct r
 enum rd_err recovery_replay(const struct recovery *plan, unsigned index, struct journal *journal,
                             struct memtable *mem, struct store *store);
 
-/* Loads counts and leaves as of the last merge. Errors as table_slots. */
+/* Loads counts and leaves as of the last merge into a fresh `store`. Errors as table_slots. */
 enum rd_err recovery_counts(struct table *table, struct store *store);
 
 #endif

@@ -120,6 +120,5 @@ static void load_slot(void *arg, uint16_t slot, const struct table_slot *data) {
 }
 
 enum rd_err recovery_counts(struct table *table, struct store *store) {
-    store_counts_reset(store);
     return table_slots(table, load_slot, store);
 }

@@ -71,13 +71,22 @@ static bool over_limit(struct store_sqlite *engine) {
            side->journal.wal_bytes >= engine->journal_limit;
 }
 
-/* Invariant 4. */
+/* Invariant 4. All of them are 2 MB, which is felt when memtables are small. */
+static void note_counts(const struct store_sqlite *engine, struct merge_side *side) {
+    enum store_space space;
+    uint16_t slot;
+    for (size_t i = 0; memtable_used(&side->mem, i, &space, &slot); i++) {
+        size_t first = (size_t)slot * STORE_LEAVES_PER_SLOT;
+        side->live[slot] = engine->store.live[slot];
+        memcpy(side->leaves + first, engine->store.leaves + first,
+               STORE_LEAVES_PER_SLOT * sizeof *side->leaves);
+    }
+    side->last_seq = engine->seq;
+}
+
+/* The side is the merger's from now on. */
 static void hand_over(struct store_sqlite *engine) {
     struct merge_side *side = engine_other(engine);
-    side->last_seq = engine->seq;
-    memcpy(side->live, engine->store.live, sizeof engine->store.live);
-    memcpy(side->leaves, engine->store.leaves,
-           (size_t)SLOT_COUNT * STORE_LEAVES_PER_SLOT * sizeof *side->leaves);
     engine->frozen_journal_bytes = side->journal.wal_bytes;
     engine->frozen_memory = memtable_memory(&side->mem);
     engine->frozen_rows = side->mem.count;
@@ -91,6 +100,7 @@ static enum rd_err rotate(struct store_sqlite *engine) {
     enum rd_err err =
         journal_set_full(&engine_other(engine)->journal, engine->fsync == STORE_FSYNC_ALWAYS);
     if (err == RD_OK) {
+        note_counts(engine, engine_active(engine));
         engine->active = 1 - engine->active;
         hand_over(engine);
     }
@@ -374,12 +384,8 @@ static enum rd_err recover(struct store_sqlite *engine, const struct store_sqlit
             continue;
         }
         if (n == 1 && !engine_active(engine)->journal.empty) { /* the older one is frozen */
-            engine->active = i;
+            note_counts(engine, engine_active(engine));
             *pending = true;
-            engine_other(engine)->last_seq = engine->seq;
-            memcpy(engine_other(engine)->live, engine->store.live, sizeof engine->store.live);
-            memcpy(engine_other(engine)->leaves, engine->store.leaves,
-                   (size_t)SLOT_COUNT * STORE_LEAVES_PER_SLOT * sizeof(uint64_t));
         }
         engine->active = i;
         err = recovery_replay(&plan, i, &side->journal, &side->mem, &engine->store);
@@ -414,12 +420,7 @@ static enum rd_err set_up(struct store_sqlite *engine, const struct store_sqlite
         wal_sync_enable(engine->sides[i].journal.sync, conf->fsync == STORE_FSYNC_EVERYSEC);
     }
     if (pending) {
-        struct merge_side *side = engine_other(engine);
-        engine->frozen_journal_bytes = side->journal.wal_bytes;
-        engine->frozen_memory = memtable_memory(&side->mem);
-        engine->frozen_rows = side->mem.count;
-        engine->frozen = true;
-        merger_begin(engine->merger, side);
+        hand_over(engine);
     }
     return RD_OK;
 }

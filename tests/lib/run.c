@@ -38,6 +38,11 @@ int test_share(int n) {
 #endif
 }
 
+bool test_long(void) {
+    const char *wanted = getenv("RD_LONG");
+    return wanted != NULL && wanted[0] != 0;
+}
+
 int test_run(Suite *suite) {
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -64,12 +64,14 @@ void rig_make_dir(struct rig *rig) {
 }
 
 enum rd_err rig_start(struct rig *rig, char reason[STORE_REASON_BYTES]) {
+    /* Fixed, so that a store's large tables, mostly unused here, are fresh pages each time and not memory to be zeroed. */
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
     struct store_sqlite_conf conf = {
         .dir = rig->dir,
         .fsync = rig->fsync,
         .cache_bytes = 1 << 20,
         .memtable_bytes = rig->memtable_bytes,
-        .journal_bytes = 256 << 10,
+        .journal_bytes = rig->memtable_bytes == 0 && rig->engine < RIG_SMALL ? 256 << 10 : 32 << 10,
         .vfs = rig->vfs,
     };
     if (rig->engine >= RIG_SMALL && rig->memtable_bytes == 0) {

@@ -183,8 +183,7 @@ static bool expect_model(const struct model *model, uint64_t last) {
 START_TEST(kill_9_at_any_point_loses_nothing) {
     static struct model model;
     uint64_t last = 0;
-    const char *wanted = getenv("RD_LONG");
-    int kills = wanted != NULL && wanted[0] != 0 ? KILLS_LONG : KILLS;
+    int kills = test_long() ? KILLS_LONG : KILLS;
     memset(&model, 0, sizeof model);
     rig.fsync = (enum store_fsync)_i;
     rig.memtable_bytes = 30000; /* a merge each hundred commits */

@@ -1,5 +1,6 @@
 /* store/store_sqlite on a disk that loses what was not synced, and on one that fails: over the steps of a scripted life. The life
- * has merges, journal switches and resets, a change of mode, a close and a new start. */
+ * has merges, journal switches and resets, a change of mode, a close and a new start. RD_LONG=yes: every step with every kind of loss, every
+ * operation failing; else a part of them. */
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
@@ -32,13 +33,6 @@ int __wrap_fdatasync(int fd) {
         shim_note_sync(path);
     }
     return rc;
-}
-
-/* RD_LONG=yes: every step with every kind of loss, every operation failing. Else
- * a part of them. */
-static bool is_long(void) {
-    const char *wanted = getenv("RD_LONG");
-    return wanted != NULL && wanted[0] != 0;
 }
 
 static void setup(void) {
@@ -208,7 +202,7 @@ START_TEST(power_failures_leave_a_prefix) {
     struct shim_image *image = shim_image_new();
     size_t steps = shim_steps();
     ck_assert_uint_gt(steps, 200);
-    size_t stride = is_long() ? 1 : loss == SHIM_LOSE_SOME ? 3 : 11;
+    size_t stride = test_long() ? 1 : loss == SHIM_LOSE_SOME ? 7 : 19;
     for (size_t step = 0; step < steps; step++) {
         shim_image_step(image);
         if (step % stride == 0) {
@@ -242,7 +236,7 @@ START_TEST(a_failing_disk_loses_nothing) {
     bool for_good = _i / 3 % 2 == 1;
     bool full = _i / 6 == 1;
     bool failed = true;
-    for (unsigned n = 1; failed && n < 400; n += is_long() ? 1 : 1 + n / 6) {
+    for (unsigned n = 1; failed && n < 400; n += test_long() ? 1 : 1 + n / 4) {
         unsigned model[KEYS] = {0};
         unsigned found[KEYS];
         rig.fsync = (enum store_fsync)(n % 3);
