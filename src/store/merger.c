@@ -29,6 +29,7 @@
 struct merger {
     struct table *table;
     uint64_t keep_bytes;
+    size_t rows_per_transaction;
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t wake;    /* of the thread */
@@ -56,7 +57,7 @@ static enum rd_err put_rows(struct merger *merger, const struct mem_row **rows, 
     uint64_t bytes = 0;
     size_t first = *next;
     size_t i = first;
-    while (err == RD_OK && i < count && i - first < ROWS_PER_TRANSACTION &&
+    while (err == RD_OK && i < count && i - first < merger->rows_per_transaction &&
            bytes < BYTES_PER_TRANSACTION) {
         const struct mem_row *row = rows[i];
         bytes += row->key_len + row->sub_len + (row->value == NULL ? 0 : row->value->len);
@@ -110,7 +111,7 @@ static enum rd_err put_all(struct merger *merger, const struct merge_side *side,
     bool complete = false;
     bool last = false;
     while (err == RD_OK && !last) {
-        last = side->mem.count - next <= ROWS_PER_TRANSACTION;
+        last = side->mem.count - next <= merger->rows_per_transaction;
         err = table_set_full(merger->table, last);
         if (err == RD_OK) {
             err = transaction(merger, side, rows, &next);
@@ -224,13 +225,16 @@ static int start_thread(struct merger *merger) {
     return error;
 }
 
-enum rd_err merger_new(struct table *table, uint64_t keep_bytes, struct merger **out) {
+enum rd_err merger_new(struct table *table, uint64_t keep_bytes, size_t rows_per_transaction,
+                       struct merger **out) {
     struct merger *merger = calloc(1, sizeof *merger);
     if (merger == NULL) {
         return RD_ENOMEM;
     }
     merger->table = table;
     merger->keep_bytes = keep_bytes;
+    merger->rows_per_transaction =
+        rows_per_transaction == 0 ? ROWS_PER_TRANSACTION : rows_per_transaction;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

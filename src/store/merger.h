@@ -11,6 +11,7 @@
 #define RD_STORE_MERGER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -36,8 +37,9 @@ struct merger_stats {
 struct merger;
 
 /* Starts the thread, idle. `table`, a writer, is borrowed and belongs to the thread until merger_free. `keep_bytes`: memory that a cleared
- * memtable keeps. Error: RD_ENOMEM. */
-enum rd_err merger_new(struct table *table, uint64_t keep_bytes, struct merger **out);
+ * memtable keeps. `rows_per_transaction`: 0: a default. Error: RD_ENOMEM. */
+enum rd_err merger_new(struct table *table, uint64_t keep_bytes, size_t rows_per_transaction,
+                       struct merger **out);
 
 /* Stops the thread, after the step it is in; what is not merged stays in its journal. Frees and nulls; NULL is fine. */
 void merger_free(struct merger **merger);

@@ -411,7 +411,8 @@ static enum rd_err set_up(struct store_sqlite *engine, const struct store_sqlite
         err = journal_set_full(&engine_active(engine)->journal, conf->fsync == STORE_FSYNC_ALWAYS);
     }
     if (err == RD_OK) {
-        err = merger_new(&engine->writer, engine->memtable_limit, &engine->merger);
+        err = merger_new(&engine->writer, engine->memtable_limit, conf->rows_per_transaction,
+                         &engine->merger);
     }
     if (err != RD_OK) {
         return err;

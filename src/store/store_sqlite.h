@@ -7,6 +7,7 @@
 #ifndef RD_STORE_STORE_SQLITE_H
 #define RD_STORE_STORE_SQLITE_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -18,9 +19,10 @@ struct store_sqlite_conf {
     enum store_fsync fsync; /* appendfsync */
     uint64_t cache_bytes;   /* of the object cache, all its memory counted; 0: none */
     /* For tests and benchmarks; 0: a default. */
-    uint64_t memtable_bytes;    /* rows of a memtable before it is merged; 64 MB */
-    uint64_t journal_bytes;     /* preallocated for each journal; 16 MB */
-    uint64_t ignored_hash_bits; /* in memory rows whose hashes differ in these only collide */
+    uint64_t memtable_bytes;     /* rows of a memtable before it is merged; 64 MB */
+    uint64_t journal_bytes;      /* preallocated for each journal; 16 MB */
+    size_t rows_per_transaction; /* of a merge; 20000 */
+    uint64_t ignored_hash_bits;  /* in memory rows whose hashes differ in these only collide */
     const char
         *vfs; /* SQLite's file system; borrowed as long as the store is open; NULL: the system's */
 };

@@ -72,6 +72,7 @@ enum rd_err rig_start(struct rig *rig, char reason[STORE_REASON_BYTES]) {
         .cache_bytes = 1 << 20,
         .memtable_bytes = rig->memtable_bytes,
         .journal_bytes = rig->memtable_bytes == 0 && rig->engine < RIG_SMALL ? 256 << 10 : 32 << 10,
+        .rows_per_transaction = 5, /* so that many merges take several */
         .vfs = rig->vfs,
     };
     if (rig->engine >= RIG_SMALL && rig->memtable_bytes == 0) {
