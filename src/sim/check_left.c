@@ -25,8 +25,8 @@ bool left_is_unreadable(const struct left *left) {
 }
 
 void check_left(const struct left *left, const struct op *read, struct buf *violation) {
-    if (!read->answered || read->err != RD_OK) {
-        return;
+    if (!read->answered || read->err != RD_OK || read->stand_ins > 0) {
+        return; /* where a fallback answered for a damaged copy not all replicas were read */
     }
     if (left_is_unreadable(left)) {
         mem_printf(violation,

@@ -212,7 +212,7 @@ static const struct op *read_all(struct run *run, const struct blob *key, uint32
                              .key = (struct blob *)key,
                              .r = run->plan.world.node.n};
         const struct op *op = ask(run, &request);
-        if (op->answered && op->err == RD_OK) {
+        if (op->answered && op->err == RD_OK && op->stand_ins == 0) {
             return op;
         }
         world_elapse(run->world, SECOND_US / 2);

@@ -131,6 +131,10 @@ START_TEST(a_read_shows_what_is_left) {
     add(&read.object, 2, 6, "more than there is");
     check_left(&left, &read, &violation);
     ck_assert(says(&violation, "lie: "));
+    read.stand_ins = 1; /* a fallback answered for one of them */
+    check_left(&left, &read, &violation);
+    ck_assert(is_empty(&violation));
+    read.stand_ins = 0;
     read.err = RD_ENOQUORUM; /* no answer is no lie */
     check_left(&left, &read, &violation);
     ck_assert(is_empty(&violation));
