@@ -149,7 +149,8 @@ static struct exchange_session *session_new(struct exchange *x, uint16_t member)
     s->frontier = malloc(EXCHANGE_MAX_FRONTIER * sizeof *s->frontier);
     s->found = malloc(EXCHANGE_MAX_LEAVES * sizeof *s->found);
     s->kept = malloc(EXCHANGE_MAX_LEAVES * sizeof *s->kept);
-    s->keys = calloc(EXCHANGE_MAX_KEYS, sizeof *s->keys);
+    s->keys = malloc(EXCHANGE_MAX_KEYS *
+                     sizeof *s->keys); /* megabytes, of which most sessions touch none */
     if (s->frontier == NULL || s->found == NULL || s->kept == NULL || s->keys == NULL) {
         session_free(s);
         return NULL;

@@ -47,11 +47,14 @@ static void forget_above(struct merkle *tree, uint32_t leaf) {
     }
 }
 
+/* Most leaves are what they were: whole runs of siblings are compared at once. */
 void merkle_load(struct merkle *tree, const uint64_t *leaves) {
-    for (uint32_t i = 0; i < tree->width[0]; i++) {
-        if (tree->nodes[i] == leaves[i])
+    uint32_t count = tree->width[0];
+    for (uint32_t i = 0; i < count; i += MERKLE_FANOUT) {
+        size_t run = (count - i < MERKLE_FANOUT ? count - i : MERKLE_FANOUT) * sizeof *leaves;
+        if (memcmp(tree->nodes + i, leaves + i, run) == 0)
             continue;
-        tree->nodes[i] = leaves[i];
+        memcpy(tree->nodes + i, leaves + i, run);
         forget_above(tree, i);
     }
 }
