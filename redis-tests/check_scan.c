@@ -137,6 +137,30 @@ START_TEST(what_was_deleted_is_not_shown) {
 }
 END_TEST
 
+/* Two of five nodes are dead: what is written now has one home left in some partitions, and lies with fallbacks besides. */
+START_TEST(what_fallbacks_keep_is_shown) {
+    struct cluster *cluster = cluster_start(5, "");
+    node_kill(&cluster->nodes[3]);
+    node_kill(&cluster->nodes[4]);
+    WAIT_FOR(node_info(&cluster->nodes[0], "members_up") == 3);
+    set_many(&cluster->nodes[0], "k", 300);
+    for (size_t i = 0; i < 3; i++) {
+        struct client c;
+        unsigned seen[300] = {0};
+        WAIT_FOR(node_info(&cluster->nodes[i], "members_up") == 3);
+        client_open(&c, cluster->nodes[i].port);
+        redisReply *reply = redisCommand(c.redis, "KEYS *");
+        ck_assert_msg(reply->type == REDIS_REPLY_ARRAY, "%s", reply->str);
+        ck_assert_uint_eq(reply->elements, 300);
+        note_keys(reply, "k", seen, 300);
+        check_all_seen(seen, 300);
+        freeReplyObject(reply);
+        client_close(&c);
+    }
+    cluster_free(&cluster);
+}
+END_TEST
+
 /* Very many keys of one slot: pages are cut behind keys, and each node finds where another one stopped. */
 START_TEST(a_slot_of_many_keys) {
     struct cluster *cluster = cluster_start(NODES, "");
@@ -196,6 +220,7 @@ int main(void) {
     tcase_set_timeout(own, 120);
     tcase_add_test(own, a_scan_survives_the_death_of_nodes);
     tcase_add_test(own, what_was_deleted_is_not_shown);
+    tcase_add_test(own, what_fallbacks_keep_is_shown);
     tcase_add_test(own, a_slot_of_many_keys);
     tcase_add_test(own, a_flush_takes_all_and_nothing_later);
     return run_tests(suite);

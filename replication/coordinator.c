@@ -142,6 +142,12 @@ void coordinator_hedge_at(struct coordinator *co, struct request *request, uint6
         DL_APPEND_ELEM2(co->hedges, at, request, hedge_prev, hedge_next);
 }
 
+void coordinator_deadline_at(struct coordinator *co, struct request *request, uint64_t at_us) {
+    DL_DELETE(co->deadlines, request);
+    request->deadline_us = at_us;
+    insert_deadline(co, request);
+}
+
 /* Takes the request out of the table; the caller still owns it. */
 static void close_request(struct coordinator *co, struct request *request) {
     assert(co->slots[request->slot] == request);
@@ -255,13 +261,13 @@ bool coordinator_healthy(const struct coordinator *co, uint16_t member) {
     return member == MEMBER_SELF || peers_healthy(co->peers, member);
 }
 
-size_t coordinator_fallbacks(const struct coordinator *co, const struct request *request,
-                             uint16_t *out, size_t max) {
+size_t coordinator_fallbacks(const struct coordinator *co, uint16_t partition, uint16_t *out,
+                             size_t max) {
     uint16_t list[RING_MAX_MEMBERS];
     size_t count = 0, listed = 0, homes = 0;
     if (co->core->conf.sloppy_quorum && co->core->conf.hinted_handoff) {
-        homes = placement_homes(co->placement, request->partition, list);
-        listed = placement_list(co->placement, request->partition, list, RING_MAX_MEMBERS);
+        homes = placement_homes(co->placement, partition, list);
+        listed = placement_list(co->placement, partition, list, RING_MAX_MEMBERS);
     }
     for (size_t i = homes; i < listed && count < max; i++)
         if (coordinator_healthy(co, list[i]))

@@ -117,6 +117,9 @@ struct request *coordinator_find(struct coordinator *co, uint64_t id);
 /* Asks for a hedge at `at_us`. */
 void coordinator_hedge_at(struct coordinator *co, struct request *request, uint64_t at_us);
 
+/* Moves the request's deadline. */
+void coordinator_deadline_at(struct coordinator *co, struct request *request, uint64_t at_us);
+
 /* A zeroed reply, or NULL without memory. */
 struct client_reply *coordinator_reply_new(enum rd_err err);
 
@@ -151,10 +154,10 @@ bool coordinator_can_ask(const struct coordinator *co, uint16_t member);
 /* True if `member` is this node or healthy (peers_healthy): the predicate for routing. */
 bool coordinator_healthy(const struct coordinator *co, uint16_t member);
 
-/* The healthy fallbacks of the request's key, in order of preference, up to `max`; this node is one
+/* The healthy fallbacks of a partition, in order of preference, up to `max`; this node is one
  * if it is no home. None where sloppy quorums or hints are switched off. Returns how many. */
-size_t coordinator_fallbacks(const struct coordinator *co, const struct request *request,
-                             uint16_t *out, size_t max);
+size_t coordinator_fallbacks(const struct coordinator *co, uint16_t partition, uint16_t *out,
+                             size_t max);
 
 /* The asker of a local replica operation for `request`. */
 struct asker request_asker(const struct request *request, uint64_t round);

@@ -75,6 +75,8 @@ replication_libreplication_a_SOURCES = \
 	replication/op_rmw.h \
 	replication/op_scan.c \
 	replication/op_scan.h \
+	replication/op_scan_wave.c \
+	replication/op_scan_wave.h \
 	replication/op_write.c \
 	replication/op_write.h \
 	replication/op_write_targets.c \
@@ -270,6 +272,10 @@ tests_unit_check_node_oom_LDFLAGS = $(OOM_LDFLAGS)
 check_PROGRAMS += tests/unit/check_scan_page
 tests_unit_check_scan_page_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_scan_page_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_op_scan_wave
+tests_unit_check_op_scan_wave_SOURCES = tests/unit/check_op_scan_wave.c $(NODE_RIG)
+tests_unit_check_op_scan_wave_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
 check_PROGRAMS += tests/unit/check_op_scan
 tests_unit_check_op_scan_SOURCES = tests/unit/check_op_scan.c $(NODE_RIG)

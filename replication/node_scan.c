@@ -20,6 +20,7 @@ enum rd_err node_on_scan(struct node *node, uint16_t member, const struct wire_m
                                    .id = msg->scan.id,
                                    .round = msg->scan.round,
                                    .tombstones = (msg->scan.flags & WIRE_SCAN_TOMBSTONES) != 0,
+                                   .hints = (msg->scan.flags & WIRE_SCAN_HINTS) != 0,
                                    .place = msg->scan.place};
     if (msg->scan.slot >= SLOT_COUNT || msg->scan.last_slot >= SLOT_COUNT)
         return RD_EPROTO;

@@ -93,7 +93,7 @@ static void quickest_first(const struct coordinator *co, const struct request *r
 /* A home whose own disk takes no writes, and no other home takes it: a fallback does. */
 static bool try_fallbacks(struct coordinator *co, struct request *request, struct wire_msg *msg) {
     uint16_t list[PREFLIST_MAX_N];
-    size_t count = coordinator_fallbacks(co, request, list, PREFLIST_MAX_N);
+    size_t count = coordinator_fallbacks(co, request->partition, list, PREFLIST_MAX_N);
     msg->forward.flags |= WIRE_FORWARD_STAND_IN;
     for (size_t i = 0; !request->from.is_peer && i < count; i++)
         if (list[i] != MEMBER_SELF && hand_to(co, request, list[i], msg))

@@ -96,7 +96,7 @@ static uint32_t missing(const struct op_read *op) {
 static bool ask_fallback(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
     uint16_t list[PREFLIST_MAX_N];
-    size_t count = coordinator_fallbacks(co, request, list, PREFLIST_MAX_N);
+    size_t count = coordinator_fallbacks(co, request->partition, list, PREFLIST_MAX_N);
     for (size_t i = 0; i < count && op->count < READ_MAX_NODES; i++) {
         uint8_t at = op->home_count;
         while (at < op->count && op->homes[at].member != list[i])
@@ -181,7 +181,7 @@ void op_read_start(struct coordinator *co, struct request *request, uint32_t r, 
         reachable += coordinator_can_ask(co, op->homes[i].member);
     if (op->healthy < op->quorum.needed) {
         uint16_t fallbacks[PREFLIST_MAX_N];
-        reachable += (uint32_t)coordinator_fallbacks(co, request, fallbacks,
+        reachable += (uint32_t)coordinator_fallbacks(co, request->partition, fallbacks,
                                                      op->quorum.needed - op->healthy);
     }
     if (reachable < op->quorum.needed) {

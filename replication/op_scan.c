@@ -9,10 +9,8 @@
 #include <string.h>
 
 #include "replication/coordinator.h"
+#include "replication/op_scan_wave.h"
 
-#define CUT_ROWS 256           /* of one slot in a page, before it is cut */
-#define LEAST_ROWS 16          /* asked for beyond what is missing: for keys that have expired */
-#define DISPUTED_ROWS 64       /* asked for with tombstones */
 #define REPLY_BYTES (1u << 20) /* of keys */
 #define COUNT_MOST SCAN_ANSWER_ROWS
 
@@ -48,17 +46,9 @@ static struct blob *recall(const struct scan_memory *memory, uint64_t cursor) {
 
 /* ---- the end ------------------------------------------------------------------------------------- */
 
-static void forget_sources(struct op_scan *op) {
-    for (uint32_t i = 0; i < op->source_count; i++) {
-        scan_position_free(&op->sources[i].to);
-        buf_free(&op->sources[i].page);
-    }
-    op->source_count = op->awaited = 0;
-}
-
 static void release(struct request *request) {
     struct op_scan *op = &request->scan;
-    forget_sources(op);
+    scan_wave_forget(op);
     free(op->sources);
     scan_position_free(&op->at);
     buf_free(&op->keys);
@@ -78,6 +68,7 @@ void op_scan_finish(struct coordinator *co, struct request *request) {
         reply->after_key = blob_ref(is_at_end(op) ? NULL : op->at.key);
         reply->keys = op->keys;
         op->keys = (struct buf){0};
+        reply->stand_ins = op->stand_ins;
         reply->number = op->flush ? op->deletion.deleted : op->key_count;
         if (reply->after_key != NULL && !op->exact)
             remember(&co->scan_memory, reply->cursor, reply->after_key);
@@ -88,7 +79,7 @@ void op_scan_finish(struct coordinator *co, struct request *request) {
 /* The page is merged. */
 static void conclude(struct coordinator *co, struct request *request) {
     struct op_scan *op = &request->scan;
-    forget_sources(op);
+    scan_wave_forget(op);
     if (op->flush)
         op_flush_begin(co, request);
     else
@@ -105,154 +96,10 @@ static bool has_moved(const struct op_scan *op) {
     return is_at_end(op) || (cursor != op->began_cursor && cursor != 0);
 }
 
-/* ---- whom to ask --------------------------------------------------------------------------------- */
-
-static bool has_bit(const uint8_t *bits, uint16_t member) {
-    return (bits[member / 8] & 1u << member % 8) != 0;
-}
+/* ---- waves --------------------------------------------------------------------------------------- */
 
 static void set_bit(uint8_t *bits, uint16_t member) {
     bits[member / 8] |= (uint8_t)(1u << member % 8);
-}
-
-static bool can_ask(const struct coordinator *co, const struct op_scan *op, uint16_t member) {
-    return coordinator_can_ask(co, member) && !has_bit(op->failed, member);
-}
-
-static enum rd_err add_source(struct op_scan *op, uint16_t member, uint8_t *chosen) {
-    if (op->source_count == op->source_cap) {
-        uint32_t cap = op->source_cap == 0 ? 4 : op->source_cap * 2;
-        struct scan_source *grown = realloc(op->sources, cap * sizeof(*grown));
-        if (grown == NULL)
-            return RD_ENOMEM;
-        op->sources = grown;
-        op->source_cap = cap;
-    }
-    op->sources[op->source_count++] = (struct scan_source){.member = member};
-    set_bit(chosen, member);
-    return RD_OK;
-}
-
-/* 0: this node, 1: healthy members, 2: the others in reach. */
-static unsigned rank(const struct coordinator *co, const struct op_scan *op, uint16_t member) {
-    if (member == MEMBER_SELF)
-        return 0;
-    return peers_healthy(co->peers, member) && !has_bit(op->silent, member) ? 1 : 2;
-}
-
-/* Chooses homes of `partition` beyond those that are chosen already. *reachable < *needed: there are too few. */
-static enum rd_err choose(struct coordinator *co, struct op_scan *op, uint16_t partition,
-                          uint8_t *chosen, uint32_t *reachable, uint32_t *needed) {
-    uint16_t homes[PREFLIST_MAX_N];
-    size_t count = placement_homes(co->placement, partition, homes);
-    uint32_t have = 0;
-    *reachable = 0;
-    *needed = op->r < count ? op->r : (uint32_t)count;
-    if (*needed == 0)
-        *needed = 1;
-    for (size_t i = 0; i < count; i++) {
-        *reachable += can_ask(co, op, homes[i]);
-        have += has_bit(chosen, homes[i]);
-    }
-    if (*reachable < *needed)
-        return RD_OK;
-    uint32_t wanted = op->flush ? *reachable : *needed;
-    for (unsigned wave = 0; wave < 3; wave++)
-        for (size_t i = 0; i < count && have < wanted; i++) {
-            if (has_bit(chosen, homes[i]) || !can_ask(co, op, homes[i]) ||
-                rank(co, op, homes[i]) != wave)
-                continue;
-            enum rd_err err = add_source(op, homes[i], chosen);
-            if (err != RD_OK)
-                return err;
-            have++;
-        }
-    return RD_OK;
-}
-
-/* How many rows each member is to list. */
-static uint32_t rows_wanted(const struct op_scan *op) {
-    if (op->tombstones)
-        return DISPUTED_ROWS;
-    uint32_t missing = op->count > op->key_count ? op->count - op->key_count : 0;
-    if (op->at.key != NULL && !op->exact && missing < CUT_ROWS)
-        missing = CUT_ROWS; /* a page does not end in the middle of a slot before that */
-    return missing + LEAST_ROWS < SCAN_ANSWER_ROWS ? missing + LEAST_ROWS : SCAN_ANSWER_ROWS;
-}
-
-static bool ask(struct coordinator *co, struct request *request, uint16_t member) {
-    struct op_scan *op = &request->scan;
-    if (member == MEMBER_SELF) {
-        const struct scan_order_for order = {.member = MEMBER_SELF,
-                                             .id = request_id(request),
-                                             .round = op->round,
-                                             .from = op->at,
-                                             .last_slot = op->wave_last,
-                                             .max_rows = rows_wanted(op),
-                                             .tombstones = op->tombstones,
-                                             .place = op->place};
-        return scan_jobs_start(co->scan_jobs, &order) == RD_OK;
-    }
-    struct wire_msg msg = {.kind = WIRE_SCAN};
-    msg.scan.id = request_id(request);
-    msg.scan.round = op->round;
-    msg.scan.flags = (op->at.key != NULL ? WIRE_SCAN_BEHIND_KEY : 0) |
-                     (op->tombstones ? WIRE_SCAN_TOMBSTONES : 0);
-    msg.scan.slot = op->at.slot;
-    if (op->at.key != NULL)
-        msg.scan.key = (struct resp_slice){op->at.key->bytes, op->at.key->len};
-    msg.scan.last_slot = op->wave_last;
-    msg.scan.max_rows = rows_wanted(op);
-    msg.scan.place = op->place;
-    return peers_say(co->peers, member, &msg);
-}
-
-/* Asks all who were chosen; those that cannot be asked after all are marked. Returns false if there was one. */
-static bool ask_all(struct coordinator *co, struct request *request) {
-    struct op_scan *op = &request->scan;
-    bool all = true;
-    for (uint32_t i = 0; i < op->source_count; i++) {
-        uint16_t member = op->sources[i].member;
-        if (ask(co, request, member))
-            continue;
-        set_bit(op->failed, member);
-        all = false;
-    }
-    return all;
-}
-
-/* Chooses the members for a run of partitions from `at` on, as far as it can. False: the request has ended. */
-static bool plan_wave(struct coordinator *co, struct request *request) {
-    struct op_scan *op = &request->scan;
-    uint32_t partitions = co->core->conf.partitions, reachable, needed;
-    uint8_t chosen[RING_MAX_MEMBERS / 8] = {0};
-    uint32_t first = slot_partition(op->at.slot, partitions);
-    uint32_t last = slot_partition(op->last_slot, partitions);
-    if (op->place != 0 || op->tombstones)
-        last = first;
-    else if (last - first >= op->wave_partitions)
-        last = first + op->wave_partitions - 1;
-    forget_sources(op);
-    for (uint32_t p = first; p <= last; p++) {
-        if (choose(co, op, (uint16_t)p, chosen, &reachable, &needed) != RD_OK) {
-            fail_memory(co, request);
-            return false;
-        }
-        if (reachable < needed && p == first) {
-            co->core->stats.quorum_failures_read++;
-            coordinator_fail(co, request, RD_ENOQUORUM,
-                             "%u replicas of partition %u can be reached, %u are needed", reachable,
-                             p, needed);
-            return false;
-        }
-        if (reachable < needed)
-            last = p - 1;
-    }
-    uint32_t end = (last + 1) * (SLOT_COUNT / partitions) - 1;
-    op->wave_last = end < op->last_slot ? (uint16_t)end : op->last_slot;
-    if (op->place != 0)
-        op->wave_last = op->at.slot;
-    return true;
 }
 
 /* Asks for what comes next. May end the request. */
@@ -260,10 +107,9 @@ static void next_wave(struct coordinator *co, struct request *request) {
     struct op_scan *op = &request->scan;
     do {
         op->round++;
-        if (!plan_wave(co, request))
+        if (!scan_wave_plan(co, request))
             return;
-        op->awaited = op->source_count;
-    } while (!ask_all(co, request));
+    } while (!scan_wave_ask(co, request));
     op->asked_us = co->core->now.mono_us;
 }
 
@@ -280,10 +126,30 @@ static uint32_t first_guess(const struct coordinator *co, uint32_t count) {
     return guess < partitions ? (uint32_t)guess : partitions;
 }
 
+static uint64_t timeout_us(const struct coordinator *co) {
+    return (uint64_t)co->core->conf.request_timeout_ms * 1000;
+}
+
 /* How long to wait before something else is tried. */
-static uint64_t patience(const struct coordinator *co, const struct op_scan *op) {
-    uint64_t timeout = (uint64_t)co->core->conf.request_timeout_ms * 1000;
-    return op->state == SCAN_LOCATING ? timeout / 2 : timeout / 4;
+static uint64_t patience(const struct coordinator *co) {
+    return timeout_us(co) / 4;
+}
+
+/* Looks for the place first; the page has its full time behind that. */
+static void locate(struct coordinator *co, struct request *request) {
+    struct op_scan *op = &request->scan;
+    op->state = SCAN_LOCATING;
+    op->locate_until_us = co->core->now.mono_us + SCAN_LOCATE_TIMEOUTS * timeout_us(co);
+    coordinator_deadline_at(co, request, op->locate_until_us + timeout_us(co));
+}
+
+/* Goes on from `at`: the place was found, or no key has it any more. */
+static void located(struct coordinator *co, struct request *request) {
+    struct op_scan *op = &request->scan;
+    op->place = 0;
+    op->state = SCAN_WAVE;
+    coordinator_deadline_at(co, request, co->core->now.mono_us + timeout_us(co));
+    next_wave(co, request);
 }
 
 void op_scan_start(struct coordinator *co, struct request *request,
@@ -320,9 +186,9 @@ void op_scan_start(struct coordinator *co, struct request *request,
         op->place = 0;
     }
     if (op->place != 0)
-        op->state = SCAN_LOCATING;
+        locate(co, request);
     op->asked_us = co->core->now.mono_us;
-    coordinator_hedge_at(co, request, op->asked_us + patience(co, op));
+    coordinator_hedge_at(co, request, op->asked_us + patience(co));
     next_wave(co, request);
 }
 
@@ -373,7 +239,7 @@ static bool is_disputed(const struct coordinator *co, const struct op_scan *op, 
     size_t count =
         placement_homes(co->placement, slot_partition(slot, co->core->conf.partitions), homes);
     for (uint32_t i = 0; i < op->source_count; i++) {
-        if (lists(&op->sources[i], slot, key))
+        if (op->sources[i].hints || lists(&op->sources[i], slot, key))
             continue;
         for (size_t h = 0; h < count; h++)
             if (homes[h] == op->sources[i].member)
@@ -432,7 +298,7 @@ static bool is_full(const struct op_scan *op) {
 static bool may_end(const struct op_scan *op, bool slot_is_done) {
     if (op->exact || slot_is_done || op->at.key == NULL)
         return true;
-    return op->in_slot >= CUT_ROWS && cursor_of(&op->at) != op->began_cursor;
+    return op->in_slot >= SCAN_CUT_ROWS && cursor_of(&op->at) != op->began_cursor;
 }
 
 enum merged { MERGED_ALL, MERGED_ENOUGH, MERGED_TO_DISPUTE, MERGED_NO_MEMORY };
@@ -504,16 +370,16 @@ static void on_located(struct coordinator *co, struct request *request) {
     }
     if (best != NULL)
         scan_position_copy(&op->at, &best->to);
-    op->place = 0;
-    op->state = SCAN_WAVE;
-    next_wave(co, request);
+    located(co, request);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------- */
 
-static struct scan_source *find_source(struct op_scan *op, uint16_t member) {
+/* The source of that member whose answer, named by `word`, is awaited. */
+static struct scan_source *find_source(struct op_scan *op, uint16_t member, uint64_t word) {
     for (uint32_t i = 0; i < op->source_count; i++)
-        if (op->sources[i].member == member && !op->sources[i].answered)
+        if (op->sources[i].member == member && !op->sources[i].answered &&
+            scan_wave_word(op, op->sources[i].hints) == word)
             return &op->sources[i];
     return NULL;
 }
@@ -531,8 +397,8 @@ static bool is_sound(const struct coordinator *co, const struct op_scan *op,
 
 void op_scan_answer(struct coordinator *co, struct request *request, struct scan_answer *answer) {
     struct op_scan *op = &request->scan;
-    struct scan_source *source = find_source(op, answer->member);
-    if (op->state == SCAN_DELETING || answer->round != op->round || source == NULL) {
+    struct scan_source *source = find_source(op, answer->member, answer->round);
+    if (op->state == SCAN_DELETING || source == NULL) {
         co->core->stats.late_answers++;
         return;
     }
@@ -560,7 +426,8 @@ void op_scan_lost(struct coordinator *co, struct request *request, uint16_t memb
     struct op_scan *op = &request->scan;
     if (op->state == SCAN_DELETING)
         op_flush_lost(co, request, member);
-    else if (find_source(op, member) != NULL)
+    else if (find_source(op, member, scan_wave_word(op, false)) != NULL ||
+             find_source(op, member, scan_wave_word(op, true)) != NULL)
         next_wave(co, request);
 }
 
@@ -579,23 +446,39 @@ static bool blame(struct coordinator *co, struct op_scan *op, bool expired) {
     return any;
 }
 
+/* The place is still being looked for: others are asked instead of those that have become suspects, and the same ones again if all is well, since
+ * frames get lost; who is still at it takes no notice. */
+static void locate_on(struct coordinator *co, struct request *request) {
+    struct op_scan *op = &request->scan;
+    uint64_t now = co->core->now.mono_us;
+    bool lost = false;
+    if (now >= op->locate_until_us) { /* beginning the slot anew would never end */
+        co->core->stats.quorum_failures_read++;
+        coordinator_fail(co, request, RD_ENOQUORUM,
+                         "the place of the cursor in slot %u was not found in time", op->at.slot);
+        return;
+    }
+    for (uint32_t i = 0; i < op->source_count; i++)
+        lost =
+            lost || (!op->sources[i].answered && !coordinator_healthy(co, op->sources[i].member));
+    if (!lost && scan_wave_ask(co, request))
+        op->asked_us = now;
+    else
+        next_wave(co, request);
+}
+
 void op_scan_hedge(struct coordinator *co, struct request *request) {
     struct op_scan *op = &request->scan;
     if (op->state == SCAN_DELETING || op->awaited == 0)
         return;
-    uint64_t due = op->asked_us + patience(co, op);
-    if (due > co->core->now.mono_us) {
-        coordinator_hedge_at(co, request, due);
+    uint64_t due = op->asked_us + patience(co), now = co->core->now.mono_us;
+    coordinator_hedge_at(co, request, due > now ? due : now + patience(co));
+    if (due > now)
         return;
-    }
-    bool blamed = blame(co, op, false);
-    if (op->state == SCAN_LOCATING) { /* a very long slot, or nobody answers: it begins anew */
-        op->place = 0;
-        op->state = SCAN_WAVE;
-        coordinator_hedge_at(co, request, co->core->now.mono_us + patience(co, op));
-        blamed = true;
-    }
-    if (blamed) /* others are asked if there are enough, else the same ones again */
+    if (op->state == SCAN_LOCATING)
+        locate_on(co, request);
+    else if (blame(co, op,
+                   false)) /* others are asked if there are enough, else the same ones again */
         next_wave(co, request);
 }
 

@@ -5,13 +5,14 @@
  *                                                                               ^                                         |
  *                                                                               +-- not enough yet, a node was lost ------+--> reply
  *
- * A wave is a run of partitions. As few members are asked as have R homes of each partition among them (all reachable ones for a flush), and each
- * lists what it holds of the whole run, deleted keys left out. The lists are merged as far as the shortest one reaches. A key is shown if the
+ * A wave is a run of partitions. As few members are asked as have R homes of each partition among them (all reachable ones for a flush; where homes
+ * are away, fallbacks for their hints: op_scan_wave.h), and each lists what it holds of the whole run, deleted keys left out. The lists are merged as far as the shortest one reaches. A key is shown if the
  * objects of its replicas, merged, are live. Where a replica that was asked does not list a key, it may never have had it, or may know that it was
  * deleted: the wave is asked again from there, deleted keys too. So a scan of replicas that agree costs no tombstone.
  *
  * A page ends between two slots where that can be. A slot of very many keys is cut behind a key, and the cursor names that key by a hash
- * (scan_page.h). The node that made the page remembers which key it was; any other one looks through the slot for it. If the key is not
+ * (scan_page.h). The node that made the page remembers which key it was; any other one looks through the slot for it, and the page that follows has its full
+ * time behind that, so that a client moves on however long the slot is and wherever it asks. If the key is not
  * there any more, the slot begins anew: a key may be shown twice, and never is left out.
  */
 #ifndef RD_REPLICATION_OP_SCAN_H
@@ -28,6 +29,7 @@ struct request;
 /* One member that was asked, and its list. */
 struct scan_source {
     uint16_t member;
+    bool hints; /* what it keeps for others, else its own rows */
     bool answered;
     struct scan_position to;
     struct buf page;
@@ -36,6 +38,9 @@ struct scan_source {
     uint16_t slot;
     struct scan_entry entry;
 };
+
+#define SCAN_CUT_ROWS 256      /* of one slot in a page, before it is cut */
+#define SCAN_LOCATE_TIMEOUTS 8 /* a place is looked for during so many request-timeouts */
 
 enum scan_state { SCAN_LOCATING, SCAN_WAVE, SCAN_DELETING };
 
@@ -57,7 +62,9 @@ struct op_scan {
     uint8_t failed[RING_MAX_MEMBERS / 8]; /* bit by member: it said no; not asked again */
     uint8_t silent[RING_MAX_MEMBERS / 8]; /* the same: it let this request wait; asked last */
     uint64_t asked_us;
-    struct buf keys; /* found so far, as client_reply has them */
+    uint64_t locate_until_us; /* LOCATING: when it is given up */
+    uint32_t stand_ins;       /* fallbacks among the R nodes of some partition, at most */
+    struct buf keys;          /* found so far, as client_reply has them */
     uint32_t key_count;
     struct op_flush deletion;
 };

@@ -27,7 +27,7 @@ static uint16_t next_fallback(const struct coordinator *co, const struct request
     const struct op_write *op = &request->write;
     uint16_t list[RING_MAX_MEMBERS];
     size_t count = op->to.count < WRITE_MAX_TARGETS
-                       ? coordinator_fallbacks(co, request, list, RING_MAX_MEMBERS)
+                       ? coordinator_fallbacks(co, request->partition, list, RING_MAX_MEMBERS)
                        : 0;
     if (count > 0 && op->standing_in && !is_target(&op->to, MEMBER_SELF))
         return MEMBER_SELF;

@@ -6,6 +6,10 @@
 
 #include <assert.h>
 
+#include "replication/hint.h"
+
+#define SPACE_OBJECTS 0
+#define SPACE_HINTS 1
 #define LEAST_ROWS                                                                                 \
     32 /* asked of the store at once, so that deleted ones among them do not make it many pages */
 #define PAGE_BYTES (1u << 20) /* of values; they are read, and not sent */
@@ -63,7 +67,7 @@ static void answer(struct scan_jobs *jobs, struct scan_job *job, enum rd_err err
 /* True if the slot may hold something that is wanted. */
 static bool is_wanted(const struct scan_jobs *jobs, const struct scan_job *job, uint16_t slot) {
     const struct store_view *view = &jobs->core->view;
-    return job->order.tombstones || view->live_count == NULL ||
+    return job->order.tombstones || job->order.hints || view->live_count == NULL ||
            view->live_count(view->arg, slot, slot) > 0;
 }
 
@@ -96,17 +100,32 @@ static void go_on(struct scan_jobs *jobs, struct scan_job *job) {
             job->run_last = next;
     struct effect *effect = effects_push(jobs->core->effects, EFF_STORE_SCAN);
     uint64_t number = (uint64_t)job->run * SCAN_JOBS + (uint64_t)(job - jobs->jobs);
-    effect->store_scan = (struct store_scan_order){.token = SCAN_TOKEN(SCAN_KEYS, number),
-                                                   .first_slot = slot,
-                                                   .last_slot = job->run_last,
-                                                   .after_slot = slot,
-                                                   .after_key = blob_ref(job->at.key),
-                                                   .max_rows = rows,
-                                                   .max_bytes = PAGE_BYTES};
+    effect->store_scan =
+        (struct store_scan_order){.token = SCAN_TOKEN(SCAN_KEYS, number),
+                                  .space = job->order.hints ? SPACE_HINTS : SPACE_OBJECTS,
+                                  .first_slot = slot,
+                                  .last_slot = job->run_last,
+                                  .after_slot = slot,
+                                  .after_key = blob_ref(job->at.key),
+                                  .max_rows = rows,
+                                  .max_bytes = PAGE_BYTES};
+}
+
+/* True if this very order is being looked into: asked for again, since nobody knows whether it has arrived. */
+static bool is_under_way(const struct scan_jobs *jobs, const struct scan_order_for *order) {
+    for (uint32_t i = 0; i < SCAN_JOBS; i++) {
+        const struct scan_order_for *at = &jobs->jobs[i].order;
+        if (jobs->jobs[i].used && at->member == order->member && at->id == order->id &&
+            at->round == order->round)
+            return true;
+    }
+    return false;
 }
 
 enum rd_err scan_jobs_start(struct scan_jobs *jobs, const struct scan_order_for *order) {
     uint32_t i = 0;
+    if (order->place != 0 && is_under_way(jobs, order))
+        return RD_OK;
     if (jobs->used + jobs->answer_count >= SCAN_JOBS)
         return RD_EOVERLOADED;
     while (jobs->jobs[i].used)
@@ -123,14 +142,33 @@ enum rd_err scan_jobs_start(struct scan_jobs *jobs, const struct scan_order_for 
     return RD_OK;
 }
 
+/* Adds a row's key and object to the page. Errors: RD_ENOMEM, RD_ECORRUPT. */
+static enum rd_err add(struct scan_job *job, const struct scanned_row *row) {
+    const struct resp_slice value = {row->value->bytes, row->value->len};
+    struct hint_owed owed;
+    struct object object;
+    struct buf bytes = {0};
+    if (!job->order.hints)
+        return scan_page_add(&job->page, row->key, value);
+    enum rd_err err = hint_decode(value.data, value.len, &owed, &object);
+    if (err != RD_OK)
+        return err == RD_ENOMEM ? err : RD_ECORRUPT;
+    err = object_encode(&object, &bytes);
+    if (err == RD_OK)
+        err = scan_page_add(&job->page, row->key,
+                            (struct resp_slice){buf_data(&bytes), buf_len(&bytes)});
+    buf_free(&bytes);
+    object_free(&object);
+    return err;
+}
+
 /* Takes a row; true if the answer is complete with it. */
 static bool take(struct scan_job *job, const struct scanned_row *row, enum rd_err *err) {
-    bool wanted = row->value != NULL && (row->is_live || job->order.tombstones);
+    bool wanted = row->value != NULL && (row->is_live || job->order.tombstones || job->order.hints);
     bool found = job->order.place != 0 && scan_place(row->key) == job->order.place;
     *err = RD_OK;
     if (job->order.place == 0 && wanted) {
-        *err = scan_page_add(&job->page, row->key,
-                             (struct resp_slice){row->value->bytes, row->value->len});
+        *err = add(job, row);
         job->rows += *err == RD_OK;
         if (*err == RD_ECORRUPT)
             *err = RD_OK; /* it shows nothing, as a damaged row */

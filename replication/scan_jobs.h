@@ -1,4 +1,4 @@
-/* The replica's side of a scan: reads its own rows, page by page, for whoever asked, this node or a peer.
+/* The replica's side of a scan: reads its own rows, or its hints, page by page, for whoever asked, this node or a peer.
  *
  *     scan_jobs_start --> [slots without live keys are skipped] --> EFF_STORE_SCAN --page--> ... --> an answer in the queue
  *
@@ -24,6 +24,7 @@ struct scan_order_for {
     uint16_t last_slot; /* included */
     uint32_t max_rows;
     bool tombstones; /* keys without a value too */
+    bool hints;      /* what is kept for others, with or without a value; else own rows */
     uint64_t place;  /* not 0: no page, but where the first key of the slot with this place is */
 };
 

@@ -79,6 +79,7 @@ struct wire_hello {
 /* SCAN flags. */
 #define WIRE_SCAN_BEHIND_KEY 1u
 #define WIRE_SCAN_TOMBSTONES 2u
+#define WIRE_SCAN_HINTS 4u
 
 struct wire_msg {
     enum wire_kind kind;

@@ -1,7 +1,7 @@
 /* Random commands: a template is drawn, its places are filled, and now and then the result is spoilt.
  *
  * Places: %k key, %v value, %i integer, %n small integer, %f float, %o offset of a byte, %p offset of a bit, %t a type of bit field,
- * %s seconds, %m milliseconds, %S and %M the same as points in time, %x part of a word */
+ * %s seconds, %m milliseconds, %S and %M the same as points in time */
 #include "redis-tests/lib/random_command.h"
 
 #include <stdio.h>
@@ -90,6 +90,18 @@ static const char *const templates[] = {
     "EXPIRETIME %k",
     "PEXPIRETIME %k",
     "OBJECT REFCOUNT %k",
+    "OBJECT ENCODING %k",
+    "OBJECT IDLETIME %k",
+    "MEMORY USAGE %k",
+    "MEMORY USAGE %k SAMPLES %n",
+    "DUMP %k",
+    "WAIT 0 %n",
+    "KEYS key:*",
+    "SCAN 0 COUNT 1000",
+    "SCAN 0 MATCH *[135] COUNT 1000 TYPE string",
+    "DBSIZE",
+    "FLUSHALL",
+    "NOSUCH %k %v",
     "OBJECT FREQ %k",
     "OBJECT NOSUCH %k",
     "RESTORE %k 0 %v",
@@ -302,8 +314,12 @@ static void spoil(struct prng *prng, struct buf *line) {
 }
 
 void random_command(struct prng *prng, struct buf *out) {
+    const char *at = pick(prng, templates, COUNT(templates));
+    if (strcmp(at, "FLUSHALL") == 0 && !prng_chance(prng, 1, 4)) { /* values are to meet */
+        at = "EXISTS %k";
+    }
     buf_truncate(out, 0);
-    for (const char *at = pick(prng, templates, COUNT(templates)); *at != '\0'; at++) {
+    for (; *at != '\0'; at++) {
         if (*at == '%') {
             fill(prng, *++at, out);
         } else if (buf_append(out, at, 1) != RD_OK) {

@@ -54,7 +54,7 @@ static void on_answer(void *arg, struct op *op) {
     if (op->err != RD_ECLOSED && took_us > run->longest_us) {
         run->longest_us = took_us;
     }
-    if (op->err != RD_ECLOSED && took_us > run->plan.world.answer_us && fine(run)) {
+    if (op->err != RD_ECLOSED && took_us > world_answer_us(run->world, op) && fine(run)) {
         mem_printf(&run->violation, "not alive: request %llu was answered after %llu us",
                    (unsigned long long)op->tag, (unsigned long long)took_us);
     }

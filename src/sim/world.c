@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replication/op_scan.h"
 #include "sim/machine.h"
 #include "sim/mem.h"
 
@@ -281,6 +282,12 @@ uint64_t world_resumed_us(const struct world *world, uint32_t node) {
     return world->machines[node].resumed_us;
 }
 
+uint64_t world_answer_us(const struct world *world, const struct op *op) {
+    uint64_t place = op->cursor & ((UINT64_C(1) << CLIENT_CURSOR_SLOT_SHIFT) - 1);
+    bool looks = (op->kind == CLIENT_SCAN || op->kind == CLIENT_FLUSH) && place != 0;
+    return world->conf.answer_us * (looks ? SCAN_LOCATE_TIMEOUTS + 1 : 1);
+}
+
 bool world_is_stuck(struct world *world) {
     machine_skip_answered(world);
     for (size_t k = world->first_open; k < world->history.count; k++) {
@@ -288,7 +295,7 @@ bool world_is_stuck(struct world *world) {
         const struct machine *machine = &world->machines[op->node];
         uint64_t since_us = op->asked_us > machine->resumed_us ? op->asked_us : machine->resumed_us;
         if (!op->answered && machine->state == NODE_RUNNING &&
-            world->now_us - since_us > world->conf.answer_us) {
+            world->now_us - since_us > world_answer_us(world, op)) {
             return true;
         }
     }

@@ -97,6 +97,9 @@ const struct history *world_history(const struct world *world);
 /* When the machine last began to run: its start, or the end of its last pause. */
 uint64_t world_resumed_us(const struct world *world, uint32_t node);
 
+/* How long the op may go without an answer: world_conf.answer_us, and longer for a page of a scan or a flush that looks for its place first. */
+uint64_t world_answer_us(const struct world *world, const struct op *op);
+
 /* True if some request has been without an answer for too long. */
 bool world_is_stuck(struct world *world);
 
