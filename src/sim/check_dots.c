@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "replication/hint.h"
 #include "replication/object.h"
 #include "sim/mem.h"
+#include "store/types.h"
 
 struct slot {
     uint64_t name; /* 0: free */
@@ -77,13 +79,16 @@ static void see(struct dots *dots, uint64_t key_hash, const struct sibling *sibl
 void dots_see(struct dots *dots, const struct effect *put, struct buf *violation) {
     assert(put->kind == EFF_STORE_PUT);
     struct object object;
+    struct hint_owed owed;
     const struct blob *row = put->store_put.value, *key = put->store_put.at.key;
-    if (put->store_put.at.space != 0 || row == NULL) {
+    bool hint = put->store_put.at.space == STORE_HINTS;
+    if ((put->store_put.at.space != STORE_OBJECTS && !hint) || row == NULL) {
         return;
     }
-    enum rd_err err = object_decode(row->bytes, row->len, &object);
+    enum rd_err err = hint ? hint_decode(row->bytes, row->len, &owed, &object)
+                           : object_decode(row->bytes, row->len, &object);
     if (err != RD_OK) {
-        mem_printf(violation, "undecodable: a node stores a row that is no object");
+        mem_printf(violation, "undecodable: a node stores a row that is no object or hint");
         return;
     }
     uint64_t key_hash = hash_xxh64(key->bytes, key->len, 0);

@@ -16,7 +16,7 @@ struct dots *dots_new(void);
 /* Frees and nulls. */
 void dots_free(struct dots **dots);
 
-/* Looks at a row that is being stored (an EFF_STORE_PUT; other rows than objects are ignored).
+/* Looks at a row that is being stored (an EFF_STORE_PUT; other rows than objects and hints are ignored).
  * Appends a sentence to `violation` if a dot in it carried something else before. */
 void dots_see(struct dots *dots, const struct effect *put, struct buf *violation);
 

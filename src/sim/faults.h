@@ -36,6 +36,9 @@ void faults_heal(struct faults *faults);
 /* How many came, by kind. */
 const uint64_t *faults_counts(const struct faults *faults);
 
+/* True while the machine runs with an empty disk instead of its own, which comes back. */
+bool faults_is_unmounted(const struct faults *faults, uint32_t node);
+
 /* What they have destroyed. Borrowed. */
 const struct losses *faults_losses(const struct faults *faults);
 

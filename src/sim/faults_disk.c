@@ -148,6 +148,10 @@ static bool any_unmounted(const struct faults *faults) {
     return false;
 }
 
+bool faults_is_unmounted(const struct faults *faults, uint32_t node) {
+    return faults->unmounted[node] != NULL;
+}
+
 /* The machine starts with an empty disk, so under another name. Within the promise only one does
  * at a time, and not the only one there is: two might found a cluster of their own. */
 static bool unmount(struct faults *faults, uint32_t node) {

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "sim/check_dots.h"
+#include "sim/check_kept.h"
 #include "sim/check_left.h"
 #include "sim/faults.h"
 #include "sim/judge.h"
@@ -33,6 +34,7 @@ struct run {
     struct workload *workload;
     struct faults *faults;
     struct dots *dots;
+    struct kept *kept;
     struct buf violation; /* empty: none so far */
     uint64_t rows;        /* stored so far */
     uint64_t longest_us;  /* a node took to answer */
@@ -58,6 +60,7 @@ static void on_answer(void *arg, struct op *op) {
         mem_printf(&run->violation, "not alive: request %llu was answered after %llu us",
                    (unsigned long long)op->tag, (unsigned long long)took_us);
     }
+    kept_answer(run->kept, op, &run->violation);
     workload_answer(run->workload, op);
 }
 
@@ -72,9 +75,9 @@ static void on_event(void *arg, const struct sim_event *event) {
 
 static void on_row(void *arg, uint32_t node, const struct effect *put) {
     struct run *run = arg;
-    (void)node;
     run->rows += put->store_put.at.space == STORE_OBJECTS;
     dots_see(run->dots, put, &run->violation);
+    kept_see(run->kept, node, put, &run->violation);
 }
 
 static void on_line(void *arg, uint64_t at_us, const char *line) {
@@ -306,6 +309,9 @@ static void judge_all(struct run *run) {
         check_scans(&judge, world_history(run->world));
     }
     world_elapse(run->world, SECOND_US);
+    if (kept_hints(run->world) > 0 && fine(run)) {
+        judge_violated(&judge, "left: all has healed, and hints are still kept");
+    }
     if (run->rows != rows) {
         judge_violated(&judge, "restless: a second reading of everything still stores rows");
     }
@@ -388,6 +394,8 @@ static void prepare(struct run *run, const struct fuzz_order *order) {
     run->workload = workload_new(run->world, &run->plan);
     run->faults = faults_new(run->world, &run->plan);
     run->dots = dots_new();
+    run->kept = kept_new(
+        &(struct kept_input){.world = run->world, .plan = &run->plan, .faults = run->faults});
     world_set_hooks(run->world, &(struct world_hooks){.arg = run,
                                                       .on_answer = on_answer,
                                                       .on_event = on_event,
@@ -421,6 +429,7 @@ void fuzz_run(const struct fuzz_order *order, struct fuzz_result *out) {
     workload_free(&run.workload);
     faults_free(&run.faults);
     dots_free(&run.dots);
+    kept_free(&run.kept);
     buf_free(&run.violation);
 }
 

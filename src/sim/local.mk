@@ -6,6 +6,7 @@ src_sim_libsim_a_SOURCES = \
 	src/sim/check_antientropy.c \
 	src/sim/check_dots.c src/sim/check_dots.h \
 	src/sim/check_identical.c \
+	src/sim/check_kept.c src/sim/check_kept.h \
 	src/sim/check_left.c src/sim/check_left.h \
 	src/sim/check_quorum.c \
 	src/sim/check_scan.c \
@@ -54,10 +55,12 @@ tests_unit_check_sim_network_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_disk_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_experiment_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 
-check_PROGRAMS += tests/unit/check_sim_judge tests/unit/check_sim_checkers tests/unit/check_sim_faults
+check_PROGRAMS += tests/unit/check_sim_judge tests/unit/check_sim_checkers tests/unit/check_sim_faults \
+	tests/unit/check_sim_kept
 tests_unit_check_sim_judge_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_checkers_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_faults_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
+tests_unit_check_sim_kept_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 
 # The stories: tests of replication/ as a whole. Their golden traces are rewritten by make check UPDATE_TRACES=1.
 check_PROGRAMS += tests/cluster/check_requests tests/cluster/check_scenarios tests/cluster/check_fuzz

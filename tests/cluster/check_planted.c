@@ -28,6 +28,11 @@ static bool found_by(uint64_t seed, int bug) {
         /* What goes wrong at the cap of hints needs one that is reached. */
         enum plan_mode mode = bug == PLANTED_HINT_DROPPED_AT_CAP ? PLAN_TIGHT : PLAN_AS_DRAWN;
         fuzz_run(&(struct fuzz_order){.seed = seed, .mode = mode, .planted = bug}, &result);
+        if (!result.passed) {
+            printf("%-26s seed %llu: %.100s\n", names[bug], (unsigned long long)seed,
+                   result.violation);
+            fflush(stdout);
+        }
         _exit(result.passed ? 0 : 1);
     }
     int status = 0;
