@@ -62,6 +62,12 @@ tests_unit_check_sim_checkers_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_faults_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 tests_unit_check_sim_kept_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 
+check_PROGRAMS += tests/unit/check_sim_history tests/unit/check_sim_jobs tests/unit/check_sim_world tests/unit/check_sim_workload
+tests_unit_check_sim_history_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
+tests_unit_check_sim_jobs_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
+tests_unit_check_sim_world_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
+tests_unit_check_sim_workload_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
+
 # The stories: tests of replication/ as a whole. Their golden traces are rewritten by make check UPDATE_TRACES=1.
 check_PROGRAMS += tests/cluster/check_requests tests/cluster/check_scenarios tests/cluster/check_fuzz
 tests_cluster_check_fuzz_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
