@@ -357,9 +357,17 @@ void exchange_tick(struct exchange *x) {
     exchange_run(x);
 }
 
+/* A link that breaks again and again must not send the exchange back to its start each time (TRAPS cursor_restart): what it has found
+ * out stays true enough, for it looks at each key once more. It ends if the member stays away. */
 void exchange_lost(struct exchange *x, uint16_t member) {
-    if (x->session != NULL && x->session->member == member)
+    struct exchange_session *s = x->session;
+    if (s != NULL && s->member == member && s->awaiting) {
         exchange_end(x, false);
+    } else if (s != NULL && s->member == member) {
+        exchange_list_lost(x);
+        exchange_mend_lost(x);
+        exchange_run(x);
+    }
     for (unsigned i = 0; i < EXCHANGE_SERVES; i++)
         if (x->serves[i].member == member)
             x->serves[i].token = 0;

@@ -162,8 +162,9 @@ static void mend(struct exchange *x, struct exchange_key *key, uint64_t theirs,
                    slot_of_key(x->core->conf.partitioner, key->key->bytes, key->key->len));
     if (here)
         key->storing += merge_own(x, key, &merged);
-    if (there)
-        key->storing += send_merged(x, key, &merged);
+    key->sent = there && send_merged(x, key, &merged);
+    key->storing += key->sent;
+    s->more |= there && !key->sent;
     s->mended += here || there;
     object_free(&merged);
 }
@@ -203,9 +204,25 @@ void exchange_read_answer(struct exchange *x, uint64_t id, const struct read_ans
 
 void exchange_write_answer(struct exchange *x, uint64_t id, uint16_t member, enum rd_err err) {
     struct exchange_key *key = find(x, id, KEY_STORING);
-    if (key == NULL || member != x->session->member)
+    if (key == NULL || member != x->session->member || !key->sent)
         return;
     x->session->more |= err != RD_OK;
+    key->sent = false;
     stored(x, key);
     exchange_run(x);
+}
+
+void exchange_mend_lost(struct exchange *x) {
+    struct exchange_session *s = x->session;
+    for (uint32_t i = 0; i < s->key_next; i++) {
+        struct exchange_key *key = &s->keys[i];
+        if (key->state == KEY_THEIRS) {
+            s->more = true;
+            done(x, key);
+        } else if (key->state == KEY_STORING && key->sent) {
+            s->more = true;
+            key->sent = false;
+            stored(x, key);
+        }
+    }
 }

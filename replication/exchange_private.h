@@ -45,6 +45,7 @@ struct exchange_key {
     enum key_state state;
     uint8_t storing; /* answers still expected in KEY_STORING */
     bool own_damaged;
+    bool sent;         /* KEY_STORING: the peer's answer is one of them */
     uint64_t since_us; /* when its mending began */
     struct object own; /* KEY_THEIRS */
 };
@@ -54,6 +55,8 @@ struct exchange_lane {
     bool busy;
     uint16_t slot, leaves;
     bool own_page, awaiting; /* the own scan, the peer's page is under way */
+    uint64_t asked; /* the id of the question that is awaited: a link may break behind it, */
+                    /* and an answer to an earlier one come late */
     uint64_t own_token;
     uint64_t since_us; /* when the peer was asked */
     uint64_t again_us; /* the peer had no room for the scan: when to ask again; 0: it had */
@@ -76,6 +79,7 @@ struct exchange_session {
     struct tree_node *found, *kept; /* owned: leaves, by (partition, index) */
     uint32_t found_count, kept_count, kept_next, looked;
     struct exchange_lane lanes[EXCHANGE_LANES];
+    uint64_t questions;        /* about rows, so far */
     struct exchange_key *keys; /* owned */
     uint32_t key_count, key_next, key_open;
     uint64_t met_keys, met_bytes; /* of answers so far: how large a key is on average */
@@ -143,6 +147,9 @@ bool exchange_list(struct exchange *x);
 /* Takes a page of the peer's rows. Error: RD_EPROTO. */
 enum rd_err exchange_take_rows(struct exchange *x, const struct wire_msg *msg);
 
+/* What the peer was asked about rows will not be answered: it is asked again. */
+void exchange_list_lost(struct exchange *x);
+
 /* Frees what the lane holds; it is free again. */
 void exchange_lane_clear(struct exchange_lane *lane);
 
@@ -150,6 +157,9 @@ void exchange_lane_clear(struct exchange_lane *lane);
 
 /* Goes on mending; true if all keys are done. */
 bool exchange_mend(struct exchange *x);
+
+/* What the peer was asked about keys will not be answered. */
+void exchange_mend_lost(struct exchange *x);
 
 /* Frees what a key owns. */
 void exchange_key_free(struct exchange_key *key);

@@ -13,8 +13,9 @@
 #define ROW_COST 32
 #define AGAIN_US 50000 /* a peer without room for a scan is asked again */
 
-/* In messages about rows the lane stands above the session's id. */
+/* In messages about rows the lane stands above the session's id, and above it the number of the question. */
 #define LANE_SHIFT 32
+#define QUESTION_SHIFT 40
 
 static void list_clear(struct row_list *list) {
     for (size_t i = 0; i < list->count; i++)
@@ -210,51 +211,61 @@ static void ask_own(struct exchange *x, struct exchange_lane *lane, struct blob 
     scan_slot(x, lane->own_token, lane->slot, after);
 }
 
-static bool ask_theirs(struct exchange *x, struct exchange_lane *lane) {
+/* Asks for the peer's next page, or, if it is out of reach, sees to it that it is asked when it is back. */
+static void ask_theirs(struct exchange *x, struct exchange_lane *lane) {
     struct exchange_session *s = x->session;
     struct wire_msg msg = {.kind = WIRE_ROWS};
-    msg.rows.id = s->id | (uint64_t)(lane - s->lanes) << LANE_SHIFT;
+    uint64_t question = ++s->questions & (UINT64_MAX >> QUESTION_SHIFT);
+    lane->asked = s->id | (uint64_t)(lane - s->lanes) << LANE_SHIFT | question << QUESTION_SHIFT;
+    msg.rows.id = lane->asked;
     msg.rows.slot = lane->slot;
     msg.rows.leaves = lane->leaves;
     msg.rows.resumed = lane->after != NULL;
     if (lane->after != NULL)
         msg.rows.after = (struct resp_slice){lane->after->bytes, lane->after->len};
-    lane->again_us = 0;
     lane->since_us = x->core->now.mono_us;
     lane->awaiting = exchange_say(x, s->member, &msg);
-    return lane->awaiting;
+    lane->again_us = lane->awaiting ? 0 : lane->since_us + AGAIN_US;
 }
 
-/* Does for a lane what can be done without waiting. False: the peer is out of reach. */
-static bool run_lane(struct exchange *x, struct exchange_lane *lane) {
+void exchange_list_lost(struct exchange *x) {
+    for (unsigned i = 0; i < EXCHANGE_LANES; i++) {
+        struct exchange_lane *lane = &x->session->lanes[i];
+        if (lane->awaiting)
+            lane->again_us = x->core->now.mono_us + AGAIN_US;
+        lane->awaiting = false;
+    }
+}
+
+/* Does for a lane what can be done without waiting. */
+static void run_lane(struct exchange *x, struct exchange_lane *lane) {
     struct exchange_session *s = x->session;
     uint64_t now_us = x->core->now.mono_us;
-    if (lane->busy && lane->again_us != 0)
-        return lane->again_us > now_us || ask_theirs(x, lane);
+    if (lane->busy && lane->again_us != 0) {
+        if (lane->again_us <= now_us)
+            ask_theirs(x, lane);
+        return;
+    }
     if (lane->busy && (lane->own_page || lane->awaiting))
-        return true;
+        return;
     if (lane->busy)
         compare_slot(x, lane);
     exchange_lane_clear(lane);
     if (s->key_count == EXCHANGE_MAX_KEYS || !budget_open(x->budget, now_us))
-        return true;
+        return;
     next_slot(x, lane);
     if (!lane->busy)
-        return true;
+        return;
     ask_own(x, lane, NULL);
-    return ask_theirs(x, lane);
+    ask_theirs(x, lane);
 }
 
 bool exchange_list(struct exchange *x) {
     struct exchange_session *s = x->session;
     bool busy = false;
     for (unsigned i = 0; i < EXCHANGE_LANES; i++) {
-        if (!s->lanes[i].busy && i >= flow_width(&x->pages))
-            continue;
-        if (!run_lane(x, &s->lanes[i])) {
-            exchange_end(x, false);
-            return false;
-        }
+        if (s->lanes[i].busy || i < flow_width(&x->pages))
+            run_lane(x, &s->lanes[i]);
         busy |= s->lanes[i].busy;
     }
     bool full = s->key_count == EXCHANGE_MAX_KEYS;
@@ -295,11 +306,10 @@ static enum rd_err add_page(struct row_list *list, struct resp_slice at) {
 
 enum rd_err exchange_take_rows(struct exchange *x, const struct wire_msg *msg) {
     struct exchange_session *s = x->session;
-    uint64_t number = msg->rows_answer.id >> LANE_SHIFT;
+    uint64_t number = msg->rows_answer.id >> LANE_SHIFT & UINT8_MAX;
     struct exchange_lane *lane = number < EXCHANGE_LANES ? &s->lanes[number] : NULL;
     struct blob *after = NULL;
-    if (lane == NULL || !lane->awaiting ||
-        (msg->rows_answer.id & ((UINT64_C(1) << LANE_SHIFT) - 1)) != s->id)
+    if (lane == NULL || !lane->awaiting || lane->asked != msg->rows_answer.id)
         return RD_OK;
     exchange_progress(x);
     lane->awaiting = false;
@@ -319,7 +329,7 @@ enum rd_err exchange_take_rows(struct exchange *x, const struct wire_msg *msg) {
         if (err == RD_OK) {
             blob_unref(lane->after);
             lane->after = after;
-            err = ask_theirs(x, lane) ? RD_OK : RD_EREFUSED;
+            ask_theirs(x, lane);
         }
     }
     if (err != RD_OK)

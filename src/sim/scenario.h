@@ -85,6 +85,13 @@ void scenario_damaged_rows(struct cluster *c);
 void scenario_drifted_tree(struct cluster *c);
 void scenario_tree_moves_under_exchange(struct cluster *c);
 void scenario_cost_of_exchange(struct cluster *c);
+void scenario_cursor_restart(struct cluster *c);
+
+/* scenario_disks.c: disks that are cut short, put back, or not there for a while. */
+void scenario_lease_crash(struct cluster *c);
+void scenario_backup_keeps_siblings(struct cluster *c);
+void scenario_merge_replayed_after_crash(struct cluster *c);
+void scenario_unmounted_disk(struct cluster *c);
 
 /* scenario_background.c: what is done for nobody in particular, beside clients. */
 void scenario_background_beside_clients(struct cluster *c);
@@ -93,6 +100,7 @@ void scenario_background_beside_clients(struct cluster *c);
 void scenario_bootstrap_race(struct cluster *c);
 void scenario_birth_answer_lost(struct cluster *c);
 void scenario_wrong_neighbour(struct cluster *c);
+void scenario_handoff_to_self(struct cluster *c);
 void scenario_n_val_change(struct cluster *c);
 
 #endif

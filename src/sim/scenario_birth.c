@@ -209,3 +209,37 @@ void scenario_n_val_change(struct cluster *c) {
     stranger(other_partitioner, "partitioner");
     stranger(other_resolution, "conflict-resolution");
 }
+
+/* n2 says that it is to be found where n1 is; then it is off for a while. Whoever dials it meets n1, and n1 itself. */
+void scenario_handoff_to_self(struct cluster *c) {
+    static const unsigned n123[] = {1, 2, 3};
+    struct world_conf conf;
+    char key[32];
+    assert(c == NULL);
+    cluster_conf(&conf, 5);
+    c = cluster_make(&conf);
+    struct world *world = cluster_world(c);
+    snprintf(world_node_conf(world, 1)->announce_host, NODE_HOST_BYTES, "n1");
+    cluster_form(c);
+    cluster_key_at(c, n123, 3, key);
+    cluster_set(c, 1, key, "v1");
+    cluster_crash(c, 2);
+    cluster_elapse_ms(c, 1000);
+    cluster_set(c, 1, key, "v2");
+    cluster_elapse_ms(c, 30000);
+    uint64_t owed = 0;
+    for (uint32_t i = 0; i < 5; i++) {
+        struct node_stats stats;
+        if (i != 1) {
+            node_stats(world_node(world, i), &stats);
+            owed += stats.hints_pending;
+        }
+    }
+    cluster_expect_true(c, owed == 1, "the hint is kept");
+    cluster_expect_stored(c, 2, key, "{v1}");
+    cluster_restart(c, 2);
+    cluster_await_up(c, 2);
+    cluster_elapse_ms(c, 5000);
+    cluster_expect_stored(c, 2, key, "{v2}");
+    cluster_stop(&c);
+}

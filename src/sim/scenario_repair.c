@@ -201,3 +201,41 @@ void scenario_cost_of_exchange(struct cluster *c) {
     }
     assert(bytes[0][0] == bytes[1][0]); /* whatever the rows, if none differs */
 }
+
+/* n3 has missed much, and each second all its connections break. */
+void scenario_cursor_restart(struct cluster *c) {
+    struct world_conf conf;
+    enum { ROWS = 3000 };
+    assert(c == NULL);
+    cluster_conf(&conf, 3);
+    conf.node.hinted_handoff = false;
+    conf.node.trace = false;
+    conf.check_every = 64;
+    c = cluster_make(&conf);
+    cluster_form(c);
+    cluster_set(c, 1, "first", "x");
+    cluster_isolate(c, 3);
+    struct op *last[64] = {0};
+    for (unsigned i = 0; i < ROWS; i++) {
+        char key[32];
+        if (last[i % 64] != NULL) {
+            cluster_await(c, last[i % 64]);
+        }
+        snprintf(key, sizeof key, "r%u", i);
+        last[i % 64] = cluster_set_later(c, 1 + i % 2, key, "v");
+    }
+    cluster_heal_all(c);
+    turn_on(c, 1000);
+    unsigned seconds = 0;
+    while (seconds < 120 && totals(c).antientropy_keys_repaired < ROWS) {
+        cluster_elapse_ms(c, 900);
+        cluster_isolate(c, 3);
+        cluster_elapse_ms(c, 100);
+        cluster_heal_all(c);
+        seconds++;
+    }
+    cluster_expect_true(c, seconds < 120, "it is refilled between the cuts");
+    cluster_elapse_ms(c, 10000);
+    cluster_expect_true(c, cluster_repair(c) == 0, "and nothing is left");
+    cluster_stop(&c);
+}
