@@ -37,10 +37,10 @@ struct store_scan_order {
     uint64_t token;
     uint8_t space;
     uint16_t first_slot, last_slot; /* both included */
-    bool
-        due; /* objects only: rows whose due_ms is in 1..due_before_ms, earliest first; the range and
-                                     * `after` mean nothing then */
+    bool due; /* objects only: rows whose due_ms is in 1..due_before_ms, in order of (due_ms, slot,
+               * key); the range means nothing then */
     uint64_t due_before_ms;
+    uint64_t due_after_ms;  /* with after_slot and after_key */
     uint16_t after_slot;    /* with after_key: only rows behind this one */
     struct blob *after_key; /* a reference owned by the effect; NULL: from the start of the range */
     uint32_t max_rows;      /* 1..SCAN_MAX_ROWS */

@@ -102,3 +102,15 @@ const struct mem_row *mem_tree_behind(const struct mem_row *root, const struct s
     }
     return found;
 }
+
+const struct mem_row *mem_tree_behind_due(const struct mem_row *root, uint64_t due_ms,
+                                          const struct store_key *at) {
+    const struct mem_row *found = NULL;
+    while (root != NULL) {
+        struct store_key own = mem_row_key(root);
+        bool behind = root->due_ms != due_ms ? root->due_ms > due_ms : row_compare(&own, at) > 0;
+        found = behind ? root : found;
+        root = behind ? root->links[MEM_BY_DUE].left : root->links[MEM_BY_DUE].right;
+    }
+    return found;
+}

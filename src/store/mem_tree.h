@@ -39,4 +39,8 @@ const struct mem_row *mem_tree_next(const struct mem_row *root, enum mem_order o
 /* In the order by address, the first row behind `at`; NULL: none. */
 const struct mem_row *mem_tree_behind(const struct mem_row *root, const struct store_key *at);
 
+/* The same in the order by due time. */
+const struct mem_row *mem_tree_behind_due(const struct mem_row *root, uint64_t due_ms,
+                                          const struct store_key *at);
+
 #endif

@@ -355,6 +355,11 @@ const struct mem_row *memtable_next_due(const struct memtable *mem, const struct
                        : mem_tree_next(mem->due, MEM_BY_DUE, row);
 }
 
+const struct mem_row *memtable_behind_due(const struct memtable *mem, uint64_t due_ms,
+                                          const struct store_key *at) {
+    return mem_tree_behind_due(mem->due, due_ms, at);
+}
+
 static int row_order(const void *a, const void *b) {
     struct store_key left = mem_row_key(*(const struct mem_row *const *)a);
     struct store_key right = mem_row_key(*(const struct mem_row *const *)b);

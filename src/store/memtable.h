@@ -110,6 +110,10 @@ const struct mem_row *memtable_next(struct memtable *mem, const struct mem_row *
 /* Rows with a due time in its order; `row` NULL: the first. NULL: no more. O(log rows). */
 const struct mem_row *memtable_next_due(const struct memtable *mem, const struct mem_row *row);
 
+/* The first of them behind that time and address; NULL: none. O(log rows). */
+const struct mem_row *memtable_behind_due(const struct memtable *mem, uint64_t due_ms,
+                                          const struct store_key *at);
+
 /* All rows in the order of row_compare; `*out` (count of them) is to be freed. Error: RD_ENOMEM. */
 enum rd_err memtable_sorted(const struct memtable *mem, const struct mem_row ***out);
 

@@ -28,16 +28,18 @@ enum rd_err port_put(struct store *store, const struct effect *effect) {
 
 void port_scan(struct store *store, const struct store_scan_order *order) {
     assert(order->max_rows >= 1 && order->max_rows <= SCAN_MAX_ROWS);
-    if (order->due) {
-        store_scan_due(store, order->due_before_ms, order->max_rows, order->token);
-        return;
-    }
     const struct store_range range = {(enum store_space)order->space, order->first_slot,
                                       order->last_slot};
     struct store_cursor after = {.slot = order->after_slot};
     if (order->after_key != NULL) {
         after.key = order->after_key->bytes;
         after.key_len = order->after_key->len;
+    }
+    if (order->due) {
+        const struct store_due_cursor behind = {order->due_after_ms, after};
+        store_scan_due(store, order->due_before_ms, order->after_key == NULL ? NULL : &behind,
+                       order->max_rows, order->max_bytes, order->token);
+        return;
     }
     store_scan(store, &range, order->after_key == NULL ? NULL : &after, order->max_rows,
                order->max_bytes, order->token);

@@ -16,6 +16,12 @@ struct row_value {
     bool live;       /* objects; else false */
 };
 
+/* A place in the order of due rows. */
+struct store_due {
+    uint64_t due_ms;
+    struct store_key at;
+};
+
 /* The order of (space, slot, key, sub), bytes compared as unsigned, a prefix before what it begins: negative, 0 or positive,
  * as memcmp. */
 int row_compare(const struct store_key *a, const struct store_key *b);

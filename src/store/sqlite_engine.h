@@ -65,8 +65,8 @@ enum rd_err engine_scan(struct store *store, const struct store_range *range,
                         struct page *page);
 
 /* As store_ops. */
-enum rd_err engine_scan_due(struct store *store, uint64_t before_ms, size_t max_rows,
-                            struct page *page);
+enum rd_err engine_scan_due(struct store *store, uint64_t before_ms, const struct store_due *behind,
+                            size_t max_rows, size_t max_bytes, struct page *page);
 
 /* Sleeps a little if commits are so fast that the active memtable would be full before the other one is merged. `bytes`: of the
  * commit that was just made. */

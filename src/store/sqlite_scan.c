@@ -288,8 +288,8 @@ static bool due_one(struct scan *scan, uint64_t before_ms, enum rd_err *err) {
     return *err == RD_OK;
 }
 
-enum rd_err engine_scan_due(struct store *store, uint64_t before_ms, size_t max_rows,
-                            struct page *page) {
+enum rd_err engine_scan_due(struct store *store, uint64_t before_ms, const struct store_due *behind,
+                            size_t max_rows, size_t max_bytes, struct page *page) {
     static const struct store_range objects = {STORE_OBJECTS, 0, SLOT_COUNT - 1};
     struct store_sqlite *engine = (struct store_sqlite *)store;
     enum rd_err err;
@@ -297,15 +297,18 @@ enum rd_err engine_scan_due(struct store *store, uint64_t before_ms, size_t max_
     struct scan scan = {
         .engine = engine,
         .range = &objects,
-        .stmt = table_scan_due(&engine->reader, before_ms, &err),
+        .stmt = table_scan_due(&engine->reader, before_ms, behind, &err),
         .page = page,
         .max_rows = max_rows,
-        .max_bytes = SIZE_MAX,
+        .max_bytes = max_bytes,
     };
     for (unsigned i = 0; i < (engine->frozen ? 2u : 1u); i++) {
         struct merge_side *side = i == 0 ? engine_active(engine) : engine_other(engine);
         scan.walks[scan.walk_count++] =
-            (struct walk){.mem = &side->mem, .row = memtable_next_due(&side->mem, NULL)};
+            (struct walk){.mem = &side->mem,
+                          .row = behind == NULL
+                                     ? memtable_next_due(&side->mem, NULL)
+                                     : memtable_behind_due(&side->mem, behind->due_ms, &behind->at)};
     }
     while (err == RD_OK && due_one(&scan, before_ms, &err)) {
     }

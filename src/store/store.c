@@ -329,6 +329,17 @@ static void complete_scan(struct store *store, uint64_t token, enum rd_err err, 
     complete(store, done);
 }
 
+static struct store_key cursor_key(enum store_space space, const struct store_cursor *cursor) {
+    struct store_key key = {.space = space,
+                            .slot = cursor->slot,
+                            .key = cursor->key,
+                            .key_len = cursor->key_len,
+                            .sub = cursor->sub,
+                            .sub_len = cursor->sub_len};
+    key_check(&key);
+    return key;
+}
+
 void store_scan(struct store *store, const struct store_range *range,
                 const struct store_cursor *cursor, size_t max_rows, size_t max_bytes,
                 uint64_t token) {
@@ -338,12 +349,7 @@ void store_scan(struct store *store, const struct store_range *range,
     struct store_key behind = {.space = range->space};
     bool from_start = cursor == NULL || cursor->key == NULL || cursor->slot < range->first_slot;
     if (!from_start) {
-        behind.slot = cursor->slot;
-        behind.key = cursor->key;
-        behind.key_len = cursor->key_len;
-        behind.sub = cursor->sub;
-        behind.sub_len = cursor->sub_len;
-        key_check(&behind);
+        behind = cursor_key(range->space, cursor);
     }
     struct page *page = calloc(1, sizeof *page);
     enum rd_err err = page == NULL ? RD_ENOMEM
@@ -352,13 +358,20 @@ void store_scan(struct store *store, const struct store_range *range,
     complete_scan(store, token, err, page);
 }
 
-void store_scan_due(struct store *store, uint64_t before_ms, size_t max_rows, uint64_t token) {
+void store_scan_due(struct store *store, uint64_t before_ms, const struct store_due_cursor *cursor,
+                    size_t max_rows, size_t max_bytes, uint64_t token) {
+    struct store_due behind;
     checked(store);
     assert(max_rows > 0);
+    if (cursor != NULL) {
+        behind = (struct store_due){cursor->due_ms, cursor_key(STORE_OBJECTS, &cursor->at)};
+    }
     uint64_t before = before_ms > INT64_MAX ? INT64_MAX : before_ms;
     struct page *page = calloc(1, sizeof *page);
     enum rd_err err =
-        page == NULL ? RD_ENOMEM : store->ops->scan_due(store, before, max_rows, page);
+        page == NULL ? RD_ENOMEM
+                     : store->ops->scan_due(store, before, cursor == NULL ? NULL : &behind,
+                                            max_rows, max_bytes, page);
     complete_scan(store, token, err, page);
 }
 

@@ -57,8 +57,10 @@ void store_scan(struct store *store, const struct store_range *range,
                 const struct store_cursor *cursor, size_t max_rows, size_t max_bytes,
                 uint64_t token);
 
-/* Asks for up to `max_rows` object rows whose due_ms is in 1..before_ms, earliest first; answered by on_scan. */
-void store_scan_due(struct store *store, uint64_t before_ms, size_t max_rows, uint64_t token);
+/* Asks for up to `max_rows` object rows and about `max_bytes` of values whose due_ms is in 1..before_ms, in order of (due_ms, slot, key,
+ * sub), behind `cursor` (NULL: from the start); answered by on_scan. At least one row comes if there is one. */
+void store_scan_due(struct store *store, uint64_t before_ms, const struct store_due_cursor *cursor,
+                    size_t max_rows, size_t max_bytes, uint64_t token);
 
 /* Delivers what is finished, at most `max` completions, and returns how many it delivered. Must not be called from a handler. */
 size_t store_poll(struct store *store, const struct store_handler *handler, void *arg, size_t max);

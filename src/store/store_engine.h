@@ -28,8 +28,8 @@ struct store_ops {
     enum rd_err (*scan)(struct store *store, const struct store_range *range,
                         const struct store_key *behind, size_t max_rows, size_t max_bytes,
                         struct page *page);
-    enum rd_err (*scan_due)(struct store *store, uint64_t before_ms, size_t max_rows,
-                            struct page *page);
+    enum rd_err (*scan_due)(struct store *store, uint64_t before_ms, const struct store_due *behind,
+                            size_t max_rows, size_t max_bytes, struct page *page);
     /* Fills in what the engine alone knows. */
     void (*stats)(const struct store *store, struct store_stats *out);
     void (*close)(struct store *store); /* frees the engine's struct */

@@ -145,9 +145,16 @@ static int due_order(const void *a, const void *b) {
     return row_compare(&left->at, &right->at);
 }
 
+static bool is_behind(const struct row *row, const struct store_due *place) {
+    if (place == NULL || row->now.due_ms != place->due_ms) {
+        return place == NULL || row->now.due_ms > place->due_ms;
+    }
+    return row_compare(&row->at, &place->at) > 0;
+}
+
 /* Points `*out` (to be freed) to the rows that are due, unsorted, and sets due_min to the exact minimum of all. */
-static enum rd_err collect_due(struct store_mem *mem, uint64_t before_ms, struct row ***out,
-                               size_t *count) {
+static enum rd_err collect_due(struct store_mem *mem, uint64_t before_ms,
+                               const struct store_due *behind, struct row ***out, size_t *count) {
     struct row **found = malloc((mem->rows.count + 1) * sizeof *found);
     if (found == NULL) {
         return RD_ENOMEM;
@@ -162,7 +169,7 @@ static enum rd_err collect_due(struct store_mem *mem, uint64_t before_ms, struct
         if (row->now.due_ms < mem->due_min) {
             mem->due_min = row->now.due_ms;
         }
-        if (row->now.due_ms <= before_ms) {
+        if (row->now.due_ms <= before_ms && is_behind(row, behind)) {
             found[n++] = row;
         }
     }
@@ -171,7 +178,8 @@ static enum rd_err collect_due(struct store_mem *mem, uint64_t before_ms, struct
     return RD_OK;
 }
 
-static enum rd_err mem_scan_due(struct store *store, uint64_t before_ms, size_t max_rows,
+static enum rd_err mem_scan_due(struct store *store, uint64_t before_ms,
+                                const struct store_due *behind, size_t max_rows, size_t max_bytes,
                                 struct page *page) {
     struct store_mem *mem = mem_of(store);
     enum rd_err err = fault_take(mem, STORE_MEM_SCAN);
@@ -184,15 +192,19 @@ static enum rd_err mem_scan_due(struct store *store, uint64_t before_ms, size_t 
     }
     struct row **found;
     size_t count;
-    err = collect_due(mem, before_ms, &found, &count);
+    err = collect_due(mem, before_ms, behind, &found, &count);
     if (err != RD_OK) {
         return err;
     }
     qsort(found, count, sizeof *found, due_order);
-    for (size_t i = 0; i < count && i < max_rows && err == RD_OK; i++) {
+    size_t i = 0;
+    for (; i < count && err == RD_OK; i++) {
+        if (page->count > 0 && (page->count >= max_rows || page->bytes >= max_bytes)) {
+            break;
+        }
         err = add_to_page(page, found[i]);
     }
-    page->end = count <= max_rows;
+    page->end = i == count;
     free(found);
     return err;
 }

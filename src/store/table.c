@@ -64,7 +64,8 @@ static enum rd_err prepare_reads(struct table *table) {
     }
     if (err == RD_OK) { /* in the words of the partial index, so that it is used */
         err = sqlite_file_prepare(table->db, &table->due,
-                                  "%s WHERE due>0 AND due<=?1 ORDER BY due, slot, key, sub",
+                                  "%s WHERE due>0 AND (due, slot, key, sub)>(?5, ?1, ?2, ?3) AND due<=?4"
+                                  " ORDER BY due, slot, key, sub",
                                   sqlite_row_select(STORE_OBJECTS));
     }
     if (err == RD_OK) {
@@ -218,8 +219,17 @@ sqlite3_stmt *table_scan(struct table *table, const struct store_range *range,
     return *err == RD_OK ? stmt : NULL;
 }
 
-sqlite3_stmt *table_scan_due(struct table *table, uint64_t before_ms, enum rd_err *err) {
-    int rc = sqlite3_bind_int64(table->due, 1, (sqlite3_int64)before_ms);
+sqlite3_stmt *table_scan_due(struct table *table, uint64_t before_ms,
+                             const struct store_due *behind, enum rd_err *err) {
+    const struct store_due start = {.at = {.space = STORE_OBJECTS}};
+    behind = behind == NULL ? &start : behind;
+    int rc = bind_address(table->due, &behind->at);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_bind_int64(table->due, 4, (sqlite3_int64)before_ms);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_bind_int64(table->due, 5, (sqlite3_int64)behind->due_ms);
+    }
     *err = sqlite_file_error(table->db, rc);
     return *err == RD_OK ? table->due : NULL;
 }

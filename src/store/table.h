@@ -61,8 +61,9 @@ void table_let_go(struct table *table);
 sqlite3_stmt *table_scan(struct table *table, const struct store_range *range,
                          const struct store_key *behind, enum rd_err *err);
 
-/* The same for object rows that are due at `before_ms`, earliest first. */
-sqlite3_stmt *table_scan_due(struct table *table, uint64_t before_ms, enum rd_err *err);
+/* The same for object rows that are due at `before_ms`, earliest first, behind `behind` (NULL: from the start). */
+sqlite3_stmt *table_scan_due(struct table *table, uint64_t before_ms,
+                             const struct store_due *behind, enum rd_err *err);
 
 /* The number of the last commit that was merged; 0 at first. RD_ECORRUPT, RD_EIO, RD_ENOMEM. */
 enum rd_err table_merged(struct table *table, uint64_t *out);

@@ -79,6 +79,12 @@ struct store_cursor {
     size_t sub_len;
 };
 
+/* Where a scan of due rows goes on: behind the row of that due time and address. */
+struct store_due_cursor {
+    uint64_t due_ms;
+    struct store_cursor at; /* with a key */
+};
+
 struct store_range {
     enum store_space space;
     uint16_t first_slot, last_slot; /* both included */

@@ -271,7 +271,12 @@ struct rig_rows rig_scan_answer(struct rig *rig) {
 }
 
 struct rig_rows rig_scan_due(struct rig *rig, uint64_t before_ms, size_t max_rows) {
-    store_scan_due(rig->store, before_ms, max_rows, RIG_TOKEN);
+    return rig_scan_due_behind(rig, NULL, before_ms, max_rows, SIZE_MAX);
+}
+
+struct rig_rows rig_scan_due_behind(struct rig *rig, const struct store_due_cursor *cursor,
+                                    uint64_t before_ms, size_t max_rows, size_t max_bytes) {
+    store_scan_due(rig->store, before_ms, cursor, max_rows, max_bytes, RIG_TOKEN);
     return wait_answer(rig).rows;
 }
 

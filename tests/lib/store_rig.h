@@ -89,8 +89,10 @@ struct rig_rows {
 struct rig_rows rig_scan(struct rig *rig, enum store_space space, uint16_t first, uint16_t last,
                          const struct store_cursor *cursor, size_t max_rows, size_t max_bytes);
 
-/* The same for due rows. */
+/* The same for due rows: from the start, or behind a cursor. */
 struct rig_rows rig_scan_due(struct rig *rig, uint64_t before_ms, size_t max_rows);
+struct rig_rows rig_scan_due_behind(struct rig *rig, const struct store_due_cursor *cursor,
+                                    uint64_t before_ms, size_t max_rows, size_t max_bytes);
 
 void rig_rows_free(struct rig_rows *rows);
 

@@ -415,6 +415,14 @@ START_TEST(due_rows_come_earliest_first) {
     expect_rows(rig_scan_due(&rig, 95, 10), "16383:m 7:a|y 7:", true);
     expect_rows(rig_scan_due(&rig, 95, 3), "16383:m 7:a|y 7:", true);
     expect_rows(rig_scan_due(&rig, 95, 2), "16383:m 7:a|y", false);
+    expect_rows(rig_scan_due_behind(&rig, NULL, 95, 10, 1), "16383:m", false);
+    struct store_due_cursor behind = {94, {.slot = 7, .key = "a", .key_len = 1}};
+    expect_rows(rig_scan_due_behind(&rig, &behind, 95, 10, SIZE_MAX), "7:a|y 7:", true);
+    behind.at.sub = "y";
+    behind.at.sub_len = 1;
+    expect_rows(rig_scan_due_behind(&rig, &behind, 95, 10, SIZE_MAX), "7:", true);
+    behind.due_ms = 93;
+    expect_rows(rig_scan_due_behind(&rig, &behind, 95, 10, SIZE_MAX), "16383:m 7:a|y 7:", true);
     struct store_key m = rig_key(STORE_OBJECTS, 16383, BYTES("m"), NULL, 0);
     struct store_key a = rig_key(STORE_OBJECTS, 7, BYTES("a"), BYTES("y"));
     struct store_key b = rig_key(STORE_OBJECTS, 7, BYTES("b"), NULL, 0);
@@ -577,7 +585,7 @@ START_TEST(memory_runs_out_in_scans) {
             expect_rows(rows, all, true);
         }
         oom_fail_at(n);
-        store_scan_due(rig.store, 1000, 100, RIG_TOKEN);
+        store_scan_due(rig.store, 1000, NULL, 100, SIZE_MAX, RIG_TOKEN);
         fired |= oom_stop();
         rows = rig_scan_answer(&rig);
         if (rows.err != RD_OK) {

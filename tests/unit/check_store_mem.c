@@ -237,7 +237,7 @@ START_TEST(faults_strike_so_many_times) {
     store_mem_fail(store, STORE_MEM_SCAN, RD_EIO, 2);
     struct store_range all = {STORE_OBJECTS, 0, 16383};
     store_scan(store, &all, NULL, 9, 9, 5);
-    store_scan_due(store, 9, 9, 6);
+    store_scan_due(store, 9, NULL, 9, 9, 6);
     store_scan(store, &all, NULL, 9, 9, 7);
     ck_assert_str_eq(listen(), "s5=RD_EIO,0 s6=RD_EIO,0 s7=RD_OK,1,end");
 }
