@@ -115,6 +115,9 @@ void exchange_scanned(struct exchange *x, uint64_t token, enum rd_err err,
 /* A member has lost a link: its answers may never come. */
 void exchange_lost(struct exchange *x, uint16_t member);
 
+/* Touches (watched.h) the keys of which an object is being mended. */
+void exchange_touch_open(struct exchange *x);
+
 /* True if nothing is under way or overdue: for checkers. */
 bool exchange_idle(const struct exchange *x);
 

@@ -35,6 +35,13 @@ static struct exchange_key *find(struct exchange *x, uint64_t id, enum key_state
     return &s->keys[index];
 }
 
+void exchange_touch_open(struct exchange *x) {
+    struct exchange_session *s = x->session;
+    for (uint32_t i = 0; s != NULL && i < s->key_next; i++)
+        if (s->keys[i].state != KEY_DONE)
+            watched_touch(&x->core->watched, s->keys[i].key);
+}
+
 static void done(struct exchange *x, struct exchange_key *key) {
     key->state = KEY_DONE;
     x->session->key_open--;
@@ -126,6 +133,7 @@ static bool send_merged(struct exchange *x, struct exchange_key *key, const stru
     struct wire_msg msg = {.kind = WIRE_WRITE};
     struct buf bytes = {0};
     bool sent = false;
+    watched_touch(&x->core->watched, key->key);
     if (object_encode(merged, &bytes) == RD_OK) {
         msg.write.id = key_id(x->session, key);
         msg.write.key = (struct resp_slice){key->key->bytes, key->key->len};

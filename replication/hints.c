@@ -68,6 +68,7 @@ static void send(struct hints *hints, uint16_t member, struct resp_slice key,
     assert(place != NULL);
     if (blob_new(key.data, key.len, &place->key) != RD_OK)
         return;
+    watched_touch(&hints->core->watched, place->key);
     place->id = number << 32 | HINTS_ID | (uint64_t)(place - hints->window);
     place->member = member;
     place->digest = object_digest(object);

@@ -105,6 +105,18 @@ replication_libreplication_a_SOURCES = \
 	replication/scan_page.h \
 	replication/rmw_port.h \
 	replication/store_port.h \
+	replication/reap.c \
+	replication/reap.h \
+	replication/reap_pack.c \
+	replication/reap_pack.h \
+	replication/reap_part.c \
+	replication/reap_private.h \
+	replication/reap_round.c \
+	replication/replica_shrink.c \
+	replication/shrink.c \
+	replication/shrink.h \
+	replication/watched.c \
+	replication/watched.h \
 	replication/scrub.c \
 	replication/scrub.h \
 	replication/slot.c \
@@ -140,6 +152,11 @@ tests_unit_check_hint_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
 check_PROGRAMS += tests/unit/check_hlc
 tests_unit_check_hlc_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+
+check_PROGRAMS += tests/unit/check_shrink
+tests_unit_check_shrink_SOURCES = tests/unit/check_shrink.c tests/unit/must.h tests/unit/object_text.c tests/unit/object_text.h
+tests_unit_check_shrink_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_shrink_LDFLAGS = $(OOM_LDFLAGS)
 
 check_PROGRAMS += tests/unit/check_slot
 tests_unit_check_slot_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)

@@ -131,6 +131,15 @@ static void init_background(struct node *node) {
     node->exchange.replica = &node->replica;
     node->exchange.budget = &node->budget;
     node->exchange.scrub = &node->scrub;
+    reap_init(&node->reap, &node->core);
+    node->reap.members = &node->members;
+    node->reap.peers = &node->peers;
+    node->reap.placement = &node->placement;
+    node->reap.co = &node->co;
+    node->reap.replica = &node->replica;
+    node->reap.hints = &node->hints;
+    node->reap.exchange = &node->exchange;
+    node->reap.budget = &node->budget;
 }
 
 static enum rd_err init_parts(struct node *node, const struct node_conf *conf, char reason[256]) {
@@ -193,6 +202,7 @@ void node_free(struct node **node) {
     if (at == NULL)
         return;
     assert(at->magic == NODE_MAGIC && !at->stepping);
+    reap_free(&at->reap);
     if (at->replica.core != NULL)
         replica_free(&at->replica);
     scan_jobs_free(&at->scan_jobs);
@@ -369,6 +379,7 @@ static void tick_background(struct node *node) {
     }
     exchange_tick(&node->exchange);
     scrub_tick(&node->scrub);
+    reap_tick(&node->reap);
 }
 
 static void on_timer(struct node *node) {
@@ -425,6 +436,11 @@ static void on_scanned(struct node *node, const struct event *event) {
         scrub_scanned(&node->scrub, event->store_scanned.token, event->store_scanned.err,
                       event->store_scanned.rows, event->store_scanned.count,
                       event->store_scanned.end);
+        break;
+    case SCAN_REAP:
+        reap_scanned(&node->reap, event->store_scanned.token, event->store_scanned.err,
+                     event->store_scanned.rows, event->store_scanned.count,
+                     event->store_scanned.end);
         break;
     case SCAN_NOBODY:
         node->core.stats.late_answers++;

@@ -177,6 +177,9 @@ bool node_background_idle(const struct node *node);
 /* Switches anti-entropy on or off, and changes its interval. */
 void node_set_anti_entropy(struct node *node, bool on, uint32_t interval_ms);
 
+/* Changes how long a deletion is remembered at least. */
+void node_set_tombstone_grace(struct node *node, uint64_t grace_ms);
+
 /* Says what read-modify-writes compute, before the first step. Without it they are refused. `arg` is borrowed for the node's life. */
 void node_set_rmw(struct node *node, rmw_fn *rmw, void *arg);
 

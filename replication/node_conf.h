@@ -48,6 +48,7 @@ struct node_conf {
     uint64_t handoff_rate;   /* bytes per second of background transfer; 0: as fast as it goes */
     bool anti_entropy;
     uint32_t anti_entropy_interval_ms; /* of a pair of replicas, on average */
+    uint64_t tombstone_grace_ms;       /* a deletion is remembered at least so long */
     bool trace;                        /* emit TRACE_DEBUG lines */
     enum planted_bug planted_bug; /* read only where RD_PLANTED_BUGS is defined: tests of tests */
     /* Rows of STORE_META as the store held them at the start; NULL: absent. Borrowed by node_new. */

@@ -363,6 +363,11 @@ static enum rd_err dispatch(struct node *node, uint16_t member, const struct wir
     case WIRE_ROWS_ANSWER:
     case WIRE_RECOUNT:
         return exchange_message(&node->exchange, member, msg);
+    case WIRE_REAP_WATCH:
+    case WIRE_REAP_CHECK:
+    case WIRE_REAP_REPLACE:
+    case WIRE_REAP_ANSWER:
+        return node->birth.state == BIRTH_BORN ? reap_message(&node->reap, member, msg) : RD_OK;
     default:
         return RD_EPROTO;
     }
@@ -371,6 +376,11 @@ static enum rd_err dispatch(struct node *node, uint16_t member, const struct wir
 void node_on_message(struct node *node, struct link *link, const struct wire_msg *msg) {
     if (msg->kind >= WIRE_BIRTH_ASK && msg->kind <= WIRE_BORN) {
         birth_message(&node->birth, link->member, link, msg);
+        return;
+    }
+    if (msg->kind == WIRE_REAP_FENCE) { /* all that came over this link before was sent before */
+        link->fence_start = msg->fence.start;
+        link->fence_number = msg->fence.number;
         return;
     }
     if (dispatch(node, link->member, msg) == RD_EPROTO)
@@ -383,6 +393,10 @@ void node_on_replica_answer(struct node *node, const struct replica_answer *answ
     const struct object *held = usable ? replica_held(answer->entry) : NULL;
     if (asker->kind == ASKER_EXCHANGE) {
         exchange_own_answer(&node->exchange, answer);
+        return;
+    }
+    if (asker->kind == ASKER_REAP) {
+        reap_own_answer(&node->reap, answer);
         return;
     }
     if (asker->kind == ASKER_PEER) {

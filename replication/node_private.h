@@ -12,6 +12,7 @@
 #include "replication/node.h"
 #include "replication/peers.h"
 #include "replication/placement.h"
+#include "replication/reap.h"
 #include "replication/replica.h"
 
 #define NODE_MAGIC 0x4e4f4445u
@@ -50,6 +51,7 @@ struct node {
     struct budget budget; /* of all that nobody waits for */
     struct exchange exchange;
     struct scrub scrub;
+    struct reap reap;
     struct identity identity;
     uint32_t parked; /* writes that wait for the birth */
     uint64_t next_batch;

@@ -20,6 +20,9 @@ struct node_stats {
     bool hints_counted;     /* these are known: all rows have been counted since the start */
     uint64_t antientropy_exchanges, antientropy_keys_repaired, antientropy_bytes;
     uint64_t antientropy_messages, leaves_mended;
+    uint64_t tombstones; /* rows of this node that are one, as far as they have been counted */
+    uint64_t tombstones_reaped, vectors_pruned; /* by rounds that this node drove */
+    uint64_t reap_messages;                     /* sent, fences not counted */
     uint64_t requests_in_flight, keys_in_flight;
     uint64_t partitions_owned; /* partitions this node is a home of */
     uint32_t members, members_up;

@@ -75,6 +75,8 @@ uint16_t node_slot(const struct node *node, const void *key, size_t len) {
 void node_stats(const struct node *node, struct node_stats *out) {
     *out = node->core.stats;
     out->leaves_mended = node->scrub.mended;
+    int64_t tombstones = node->core.tombstones.count;
+    out->tombstones = tombstones > 0 ? (uint64_t)tombstones : 0;
     out->requests_in_flight = node->co.in_flight;
     out->keys_in_flight = node->replica.entry_count + node->hints.copies.entry_count;
     out->hints_pending = 0;
@@ -138,13 +140,17 @@ unsigned node_repair(struct node *node, uint32_t partition) {
 }
 
 bool node_background_idle(const struct node *node) {
-    return exchange_idle(&node->exchange) && node->scrub.wanted_count == 0 &&
-           !scrub_dirty(&node->scrub) && !node->scrub.mending;
+    return exchange_idle(&node->exchange) && reap_idle(&node->reap) &&
+           node->scrub.wanted_count == 0 && !scrub_dirty(&node->scrub) && !node->scrub.mending;
 }
 
 void node_set_anti_entropy(struct node *node, bool on, uint32_t interval_ms) {
     node->core.conf.anti_entropy = on;
     node->core.conf.anti_entropy_interval_ms = interval_ms;
+}
+
+void node_set_tombstone_grace(struct node *node, uint64_t grace_ms) {
+    node->core.conf.tombstone_grace_ms = grace_ms;
 }
 
 void node_set_rmw(struct node *node, rmw_fn *rmw, void *arg) {
@@ -160,6 +166,7 @@ void node_check(const struct node *node) {
     hints_check(&node->hints);
     coordinator_check(&node->co);
     exchange_check(&node->exchange);
+    reap_check(&node->reap);
     uint32_t parked = 0;
     for (const struct request *at = node->co.deadlines; at != NULL; at = at->next)
         parked += at->kind == REQUEST_PARKED;

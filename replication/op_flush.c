@@ -94,6 +94,7 @@ static enum rd_err make_frame(const struct request *request, uint32_t i, struct 
 static void send_item(struct coordinator *co, struct request *request, uint32_t i) {
     struct flush_item *item = &request->scan.deletion.items[i];
     struct blob *frame;
+    watched_touch(&co->core->watched, item->key);
     if (make_frame(request, i, &frame) != RD_OK)
         return; /* too few will have been asked */
     for (uint8_t h = 0; h < item->home_count; h++)

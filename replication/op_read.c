@@ -239,6 +239,7 @@ static bool repair(struct coordinator *co, struct request *request, struct read_
     if (home->fallback)
         owe_missing(co, &request->read, &owed);
     co->core->stats.read_repairs++;
+    watched_touch(&co->core->watched, request->key);
     if (home->member != MEMBER_SELF) {
         struct wire_msg msg = {.kind = WIRE_WRITE};
         msg.write.id = id;
@@ -273,6 +274,15 @@ static bool is_behind(const struct op_read *op, const struct read_home *home, ui
     return home->good ? home->digest != digest : home->damaged && !object_is_empty(&op->merged);
 }
 
+/* True if all homes have answered well: then a fallback has nothing to keep for anybody, and would take what it is sent for a copy of its
+ * own. */
+static bool is_owed_to_nobody(const struct op_read *op) {
+    for (uint8_t i = 0; i < op->home_count; i++)
+        if (!op->homes[i].good)
+            return false;
+    return true;
+}
+
 /* Repairs those that are behind. With MONOTONIC those that were counted must acknowledge it;
  * says whether all of them can be expected to. */
 static bool repair_all(struct coordinator *co, struct request *request) {
@@ -283,7 +293,7 @@ static bool repair_all(struct coordinator *co, struct request *request) {
     for (uint8_t i = 0; can && i < op->count; i++) {
         struct read_home *home = &op->homes[i];
         bool wait = op->monotonic && home->good;
-        if (home->fallback && !wait)
+        if (home->fallback && (!wait || is_owed_to_nobody(op)))
             continue; /* it has what it was given */
         if (!is_behind(op, home, digest) || !(co->core->conf.read_repair || wait))
             continue;

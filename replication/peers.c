@@ -183,6 +183,28 @@ bool peers_say(struct peers *peers, uint16_t member, const struct wire_msg *msg)
     return true;
 }
 
+void peers_send_everywhere(struct peers *peers, struct blob *frame) {
+    for (struct link *link = peers->links; link != NULL; link = link->hh.next)
+        if (link->state == LINK_READY)
+            send_on(peers, link, frame);
+}
+
+bool peers_fence(const struct peers *peers, uint16_t member, uint64_t *start, uint64_t *number) {
+    bool any = false;
+    for (const struct link *link = peers->links; link != NULL; link = link->hh.next) {
+        if (link->state == LINK_AWAIT_WELCOME)
+            return false; /* its other end may be ready, and may have sent something already */
+        if (link->state != LINK_READY || link->member != member)
+            continue;
+        if (link->fence_number == 0 || (any && link->fence_start != *start))
+            return false;
+        *number = any && *number < link->fence_number ? *number : link->fence_number;
+        *start = link->fence_start;
+        any = true;
+    }
+    return any;
+}
+
 uint16_t peers_reachable_count(const struct peers *peers) {
     uint16_t count = 0;
     for (uint16_t i = 0; i < peers->peer_count; i++)

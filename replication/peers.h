@@ -31,6 +31,7 @@ struct link {
     uint32_t seed;     /* outgoing: the seed it was dialled for, or NO_SEED */
     uint64_t since_us; /* when it came up */
     uint64_t heard_us, sent_us, pinged_us;
+    uint64_t fence_start, fence_number; /* the last fence that came over it; 0: none */
     struct handshake_facts mine, theirs;
     char host[NODE_HOST_BYTES]; /* the peer's numeric address */
     UT_hash_handle hh;
@@ -173,6 +174,13 @@ bool peers_send(struct peers *peers, uint16_t member, struct blob *frame);
 
 /* Encodes and sends. False also if memory is out: the frame is lost as any frame may be. */
 bool peers_say(struct peers *peers, uint16_t member, const struct wire_msg *msg);
+
+/* Sends `frame` over every ready link: two of a member's, if there are two. */
+void peers_send_everywhere(struct peers *peers, struct blob *frame);
+
+/* The fence up to which all that `member` sent has come, or never will: the earliest that is the last of one of its links. What it sent
+ * before over links that are gone is lost. False: there is none, or a link may be its own that has not proven it. */
+bool peers_fence(const struct peers *peers, uint16_t member, uint64_t *start, uint64_t *number);
 
 /* True once every seed has been met, or one other node has and 10 s have passed; at once without seeds. */
 bool peers_met_enough(const struct peers *peers);

@@ -22,7 +22,8 @@
     X(HINT_BLIND_PUT, "a delivered hint takes the place of what is there")                         \
     X(HINT_DROPPED_AT_CAP, "a fallback without room acknowledges and keeps nothing")               \
     X(FALLBACK_COUNTED_TWICE, "a fallback's acknowledgement counts twice")                         \
-    X(EMPTY_FALLBACK_NIL, "fallbacks that have nothing say that there is nothing")
+    X(EMPTY_FALLBACK_NIL, "fallbacks that have nothing say that there is nothing")                 \
+    X(EARLY_REAP, "a tombstone goes once all homes have it, whatever may still be on its way")
 
 #define PLANTED_ENUM(name, text) PLANTED_##name,
 enum planted_bug { PLANTED_BUGS(PLANTED_ENUM) PLANTED_COUNT };

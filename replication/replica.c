@@ -21,6 +21,9 @@ void replica_waiter_free(struct waiter *waiter) {
     version_free(&waiter->met);
     object_free(&waiter->sent);
     free(waiter->hint);
+    if (waiter->shrink != NULL)
+        version_free(&waiter->shrink->kept);
+    free(waiter->shrink);
     free(waiter);
 }
 
@@ -279,6 +282,11 @@ static bool serve(struct replica *replica, struct replica_entry *entry, struct w
     }
     if (waiter->hint != NULL && waiter->hint->strike && !waiter->loaded)
         replica_hint_strike(replica, entry, waiter);
+    if (waiter->shrink != NULL && !waiter->loaded) {
+        *err = replica_apply_shrink(replica, entry, waiter);
+        if (*err != RD_OK)
+            return true;
+    }
     waiter->loaded = true;
     if (RD_PLANTED(replica->core, ACK_BEFORE_DURABLE) && waiter->step == REPLICA_STORED)
         return true;
@@ -342,6 +350,8 @@ bool replica_next(struct replica *replica, struct replica_answer *out) {
 
 enum rd_err replica_ask(struct replica *replica, struct blob *key, struct waiter *waiter) {
     struct replica_entry *entry;
+    if (waiter->step != REPLICA_READ && waiter->shrink == NULL)
+        watched_touch(&replica->core->watched, key);
     enum rd_err err = open_entry(replica, key, &entry);
     if (err != RD_OK) {
         replica_waiter_free(waiter);

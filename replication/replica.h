@@ -26,10 +26,11 @@
 
 /* Who asked, and so where the answer goes. */
 enum asker_kind {
-    ASKER_NONE,    /* nobody: a repair */
-    ASKER_REQUEST, /* a request of this node: `id` is its id */
-    ASKER_PEER,    /* `member` asked by frame; `id` and `round` are its own words */
-    ASKER_EXCHANGE /* an exchange of this node: `id` names the key */
+    ASKER_NONE,     /* nobody: a repair */
+    ASKER_REQUEST,  /* a request of this node: `id` is its id */
+    ASKER_PEER,     /* `member` asked by frame; `id` and `round` are its own words */
+    ASKER_EXCHANGE, /* an exchange of this node: `id` names the key */
+    ASKER_REAP      /* this node's part in a round of reaping: `id` names the key */
 };
 
 struct asker {
@@ -128,6 +129,12 @@ enum rd_err replica_strike(struct replica *replica, struct blob *key, const stru
 
 /* Hints: what is owed with the object of a loaded entry. Borrowed until the next change. */
 const struct hint_owed *replica_owed(const struct replica_entry *entry);
+
+/* Makes `kept` (taken over, zeroed, also on error) the vector of the copy of `key`, or forgets the copy if `kept` is empty, if the copy
+ * still has that digest (shrink_apply says what else must hold). The answer fails with RD_EREFUSED if it has not. This is no write: the key is
+ * not touched (watched.h). Error: as replica_load. */
+enum rd_err replica_shrink(struct replica *replica, struct blob *key, uint64_t digest,
+                           struct version *kept, const struct asker *asker);
 
 /* The newest object of a loaded entry; the empty object if the key was never written. Borrowed
  * until the next change. */

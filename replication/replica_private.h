@@ -13,6 +13,12 @@ struct waiter_hint {
     uint64_t digest; /* of the object that was delivered */
 };
 
+/* What a waiter wants forgotten. */
+struct waiter_shrink {
+    uint64_t digest; /* of the copy as it must be */
+    struct version kept;
+};
+
 /* What an entry of hints has beside its object. */
 struct entry_hint {
     struct hint_owed owed;    /* with `held` */
@@ -29,8 +35,9 @@ struct waiter {
     uint32_t uncovered; /* MERGE */
     struct version met; /* MERGE with something uncovered: of the object right after it */
     bool has_sent;
-    struct object sent;       /* a merge that waits for the load */
-    struct waiter_hint *hint; /* owned; NULL among the node's own copies */
+    struct object sent;           /* a merge that waits for the load */
+    struct waiter_hint *hint;     /* owned; NULL among the node's own copies */
+    struct waiter_shrink *shrink; /* owned; NULL: it wants nothing forgotten */
 };
 
 struct replica_entry {
@@ -47,6 +54,7 @@ struct replica_entry {
     uint32_t pins;       /* answers that name it */
     struct object held;
     uint64_t stored_digest; /* of the row, as of the last flush */
+    uint64_t stored_due_ms;
     bool stored_live;
     struct waiter *first, **tail;
     struct replica_entry *next_dirty;
@@ -89,6 +97,12 @@ void replica_free_if_idle(struct replica *replica, struct replica_entry *entry);
 
 /* The entry differs from its row. */
 void replica_mark_dirty(struct replica *replica, struct replica_entry *entry);
+
+/* ---- replica_shrink.c ---------------------------------------------------------------------------- */
+
+/* Forgets what `waiter` wants forgotten. Errors: as shrink_apply; RD_EREFUSED too if the copy is not what it was. */
+enum rd_err replica_apply_shrink(struct replica *replica, struct replica_entry *entry,
+                                 const struct waiter *waiter);
 
 /* ---- replica_hint.c ------------------------------------------------------------------------------ */
 

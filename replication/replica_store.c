@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "replication/replica_private.h"
+#include "replication/shrink.h"
 
 /* Serves all who waited for the load, in the order in which they came. */
 static void serve_all(struct replica *replica, struct replica_entry *entry) {
@@ -95,6 +96,7 @@ void replica_got(struct replica *replica, uint64_t token, enum rd_err err, struc
     hlc_seen(&replica->core->hlc, object_newest_stamp(&entry->held));
     entry->stored_digest = object_digest(&entry->held);
     entry->stored_live = entry->held.count > 0;
+    entry->stored_due_ms = shrink_due_ms(&entry->held, replica->core->conf.n);
     serve_all(replica, entry);
     replica_free_if_idle(replica, entry);
 }
@@ -103,13 +105,41 @@ bool replica_dirty(const struct replica *replica) {
     return replica->dirty != NULL;
 }
 
+/* The row; NULL: there is to be none. */
 static enum rd_err object_row(const struct replica_entry *entry, struct blob **out) {
     struct buf bytes = {0};
+    if (object_is_empty(&entry->held)) {
+        *out = NULL;
+        return RD_OK;
+    }
     enum rd_err err = object_encode(&entry->held, &bytes);
     if (err == RD_OK)
         err = blob_new(buf_data(&bytes), buf_len(&bytes), out);
     buf_free(&bytes);
     return err;
+}
+
+/* Keeps the count of tombstones. While it is being made, what lies ahead will be met there. */
+static void count_tombstone(struct tombstones *tombstones, uint64_t digest, bool live,
+                            uint64_t due_ms, int change) {
+    bool tombstone = digest != 0 && !live;
+    if (tombstone && (!tombstones->counting || due_ms <= tombstones->counted_ms))
+        tombstones->count += change;
+}
+
+/* What the store is to know of the row beside its bytes. */
+static void describe_row(struct replica *replica, struct replica_entry *entry,
+                         struct effect *effect) {
+    struct tombstones *tombstones = &replica->core->tombstones;
+    count_tombstone(tombstones, entry->stored_digest, entry->stored_live, entry->stored_due_ms, -1);
+    effect->store_put.old_digest = entry->stored_digest;
+    effect->store_put.new_digest = object_digest(&entry->held);
+    effect->store_put.due_ms = shrink_due_ms(&entry->held, replica->core->conf.n);
+    effect->store_put.was_live = entry->stored_live;
+    effect->store_put.is_live = entry->held.count > 0;
+    entry->stored_due_ms = effect->store_put.due_ms;
+    count_tombstone(tombstones, effect->store_put.new_digest, effect->store_put.is_live,
+                    entry->stored_due_ms, 1);
 }
 
 /* Emits one entry's row. */
@@ -123,13 +153,8 @@ static enum rd_err flush_entry(struct replica *replica, struct replica_entry *en
     struct effect *effect = effects_push(replica->core->effects, EFF_STORE_PUT);
     effect->store_put.at = (struct row_key){replica->space, entry->slot, blob_ref(entry->key)};
     effect->store_put.value = value;
-    if (entry->hint == NULL) {
-        effect->store_put.old_digest = entry->stored_digest;
-        effect->store_put.new_digest = object_digest(&entry->held);
-        effect->store_put.due_ms = object_next_expiry_ms(&entry->held);
-        effect->store_put.was_live = entry->stored_live;
-        effect->store_put.is_live = entry->held.count > 0;
-    }
+    if (entry->hint == NULL)
+        describe_row(replica, entry, effect);
     uint64_t hash, *lost = lost_place(replica, entry, &hash);
     if (*lost == hash)
         *lost = 0;
@@ -161,6 +186,7 @@ static void fail_entry(struct replica *replica, struct replica_entry *entry, enu
     if (entry->last_batch != 0)
         DL_DELETE(replica->committing, entry);
     burn_dots(replica->core, &entry->held.version);
+    replica->core->tombstones.known = false;
     entry->dirty = false;
     entry->last_batch = 0;
     object_free(&entry->held);

@@ -94,6 +94,15 @@ static const struct form forms[WIRE_KINDS] = {
                           {NUM(rows_answer.id), NUM(rows_answer.err), NUM(rows_answer.end),
                            BYTES(rows_answer.last), BYTES(rows_answer.rows)}},
     [WIRE_RECOUNT] = {"TREE-RECOUNT", {NUM(recount.slot)}},
+    [WIRE_REAP_WATCH] = {"REAP-WATCH", {NUM(reap.id), BYTES(reap.items)}},
+    [WIRE_REAP_CHECK] = {"REAP-CHECK", {NUM(reap.id), BYTES(reap.items)}},
+    [WIRE_REAP_REPLACE] = {"REAP-REPLACE", {NUM(reap.id), BYTES(reap.items)}},
+    [WIRE_REAP_ANSWER] = {"REAP-ANSWER",
+                          {NUM(reap_answer.id), NUM(reap_answer.step), NUM(reap_answer.err),
+                           NUM(reap_answer.start), NUM(reap_answer.incarnation),
+                           NUM(reap_answer.mark), BYTES(reap_answer.states),
+                           BYTES(reap_answer.fences)}},
+    [WIRE_REAP_FENCE] = {"REAP-FENCE", {NUM(fence.start), NUM(fence.number)}},
 };
 
 static size_t field_count(const struct form *form) {

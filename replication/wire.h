@@ -55,6 +55,12 @@ enum wire_kind {
     WIRE_ROWS,
     WIRE_ROWS_ANSWER,
     WIRE_RECOUNT,
+    /* forgetting what was deleted (reap.h) */
+    WIRE_REAP_WATCH,
+    WIRE_REAP_CHECK,
+    WIRE_REAP_REPLACE,
+    WIRE_REAP_ANSWER,
+    WIRE_REAP_FENCE,
     WIRE_KINDS
 };
 
@@ -221,6 +227,23 @@ struct wire_msg {
         struct {
             uint64_t slot; /* whose leaves the receiver should count anew */
         } recount;
+        struct {
+            uint64_t id;             /* of the round, given back in the answer */
+            struct resp_slice items; /* WATCH: packed keys; CHECK: empty; REPLACE: packed vectors */
+        } reap;                      /* REAP-WATCH, REAP-CHECK, REAP-REPLACE */
+        struct {
+            uint64_t id;
+            uint64_t step;  /* which of the three it answers: an enum reap_step */
+            uint64_t err;   /* RD_OK; RD_EOVERLOADED: ask again later; else the round is over */
+            uint64_t start; /* of the process that answers */
+            uint64_t incarnation;     /* in which it issues dots */
+            uint64_t mark;            /* of its fences: the last it had sent */
+            struct resp_slice states; /* a byte for each key: 1: agreed */
+            struct resp_slice fences; /* CHECK: packed: the last that it has heard of each member */
+        } reap_answer;
+        struct {
+            uint64_t start, number;
+        } fence; /* REAP-FENCE */
     };
 };
 

@@ -94,6 +94,7 @@ struct config {
     int64_t anti_entropy_interval_ms;
     bool sloppy_quorum, hinted_handoff;
     uint64_t max_hint_bytes, handoff_rate;
+    int64_t tombstone_grace_s;
 
     /* The store. */
     int appendfsync; /* enum config_appendfsync */

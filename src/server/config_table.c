@@ -147,6 +147,10 @@ static const struct config_directive directives[] = {
      "dropped; writes that would rest on it are refused."},
     {"handoff-rate", CONFIG_BYTES, CONFIG_MUTABLE, AT(handoff_rate), "64mb", 0, 1024 * GB, NULL,
      NULL, "Bytes per second that are delivered to nodes that are back; 0: no limit."},
+    {"tombstone-grace", CONFIG_INT, CONFIG_MUTABLE, AT(tombstone_grace_s), "86400", 0,
+     100 * 365 * 86400LL, NULL, NULL,
+     "Seconds for which a deletion or an expiry is remembered at the least; longer while a\n"
+     "node is away. A backup of a node's dir that is older must not be put back."},
 
     {"appendfsync", CONFIG_CHOICE, CONFIG_MUTABLE, AT(appendfsync), "everysec", 0, 0, fsyncs,
      "Store",
@@ -193,7 +197,6 @@ static const struct config_stranger strangers[] = {
     {"tls-*", STRANGER_REFUSED, NULL, NULL, NOT_YET},
 
     /* Redynamo's own, of later versions. */
-    {"tombstone-grace", STRANGER_REFUSED, NULL, NULL, NOT_YET},
     {"metrics-port", STRANGER_ONLY, "0", NULL, NOT_YET},
 
     /* Of a stock redis.conf: tuning of what does not exist here. */

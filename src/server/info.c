@@ -259,12 +259,14 @@ static enum rd_err info_dynamo(struct server *server, struct buf *out) {
         "hints_dropped:%llu\r\nhints_refused:%llu\r\nsloppy_acknowledgements:%llu\r\n"
         "read_repairs:%llu\r\nantientropy_exchanges:%llu\r\n"
         "antientropy_keys_repaired:%llu\r\nantientropy_bytes:%llu\r\nleaves_mended:%llu"
+        "\r\ntombstones:%llu\r\ntombstones_reaped:%llu\r\nvectors_pruned:%llu"
         "\r\ntransfers_pending:0\r\n",
         id, server->config->cluster_name, s.cluster_id, s.open, s.born, s.members, s.members_up, n,
         r, w, node_partitions(node), ULL(s.partitions_owned), ULL(s.hints_pending),
         ULL(s.hints_delivered), ULL(s.hint_bytes), ULL(s.hints_kept), ULL(s.hints_dropped),
         ULL(s.hints_refused), ULL(s.stand_ins), ULL(s.read_repairs), ULL(s.antientropy_exchanges),
-        ULL(s.antientropy_keys_repaired), ULL(s.antientropy_bytes), ULL(s.leaves_mended));
+        ULL(s.antientropy_keys_repaired), ULL(s.antientropy_bytes), ULL(s.leaves_mended),
+        ULL(s.tombstones), ULL(s.tombstones_reaped), ULL(s.vectors_pruned));
     if (err != RD_OK) {
         return err;
     }

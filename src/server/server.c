@@ -88,6 +88,8 @@ static bool on_config_change(void *arg, const char *const *names, size_t count,
                               (uint32_t)server->config->anti_entropy_interval_ms);
     }
     const struct config *config = server->config;
+    node_set_tombstone_grace(driver_node(server->driver),
+                             (uint64_t)config->tombstone_grace_s * 1000);
     node_set_handoff(driver_node(server->driver), config->sloppy_quorum, config->hinted_handoff,
                      config->max_hint_bytes, config->handoff_rate);
     if (is_named(names, count, "loglevel")) {

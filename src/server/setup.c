@@ -82,6 +82,7 @@ void setup_node_conf(const struct config *config, struct node_conf *out) {
     out->hinted_handoff = config->hinted_handoff;
     out->max_hint_bytes = config->max_hint_bytes;
     out->handoff_rate = config->handoff_rate;
+    out->tombstone_grace_ms = (uint64_t)config->tombstone_grace_s * 1000;
     out->trace = config->loglevel == LOG_DEBUG;
 }
 

@@ -298,6 +298,7 @@ static void judge_all(struct run *run) {
                                              .history = world_history(run->world),
                                              .losses = faults_losses(run->faults)});
     judge_sums(run);
+    check_reaped(run->world, &run->plan, &run->violation);
     world_elapse(run->world, SECOND_US);
     uint64_t rows = run->rows;
     for (uint32_t k = 0; k < judge.key_count && fine(run); k++) {
@@ -363,6 +364,8 @@ static void collect(const struct run *run, struct fuzz_result *out) {
     out->sometimes[SOMETIMES_HINT_DROPPED] = nodes.hints_dropped;
     out->sometimes[SOMETIMES_HINT_REFUSED] = nodes.hints_refused;
     out->sometimes[SOMETIMES_READ_REPAIR] = nodes.read_repairs;
+    out->sometimes[SOMETIMES_REAPED] = nodes.tombstones_reaped;
+    out->sometimes[SOMETIMES_PRUNED] = nodes.vectors_pruned;
     out->sometimes[SOMETIMES_FORWARDED] = nodes.requests_forwarded;
     out->sometimes[SOMETIMES_LATE_ANSWER] = nodes.late_answers;
     out->sometimes[SOMETIMES_FRESH_INCARNATION] = nodes.fresh_incarnations;

@@ -18,6 +18,8 @@
     X(HINT_DROPPED, "a hint was dropped for want of room")                                         \
     X(HINT_REFUSED, "a fallback had no room for a hint that was to count")                         \
     X(READ_REPAIR, "a read repaired a replica")                                                    \
+    X(REAPED, "a deleted or expired key was forgotten")                                            \
+    X(PRUNED, "a vector lost entries of no use")                                                   \
     X(SIBLING_READ, "a read returned siblings")                                                    \
     X(SCAN, "a scan went through all keys")                                                        \
     X(FLUSH, "all keys were deleted")                                                              \

@@ -124,4 +124,8 @@ void check_identical(struct judge *judge, struct world *world, const struct judg
  * replicas differ then, or if another round is not idle. */
 void check_antientropy(struct world *world, const struct plan *plan, struct buf *violation);
 
+/* check_reaped.c, promises 4 and 5 in the stores: runs the world until the reaper has forgotten what is gone by all clocks. Appends to `violation` if
+ * a tombstone, an expired value or a vector with entries of no use is left. Nothing is reaped any more afterwards. */
+void check_reaped(struct world *world, const struct plan *plan, struct buf *violation);
+
 #endif

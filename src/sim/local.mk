@@ -9,6 +9,7 @@ src_sim_libsim_a_SOURCES = \
 	src/sim/check_kept.c src/sim/check_kept.h \
 	src/sim/check_left.c src/sim/check_left.h \
 	src/sim/check_quorum.c \
+	src/sim/check_reaped.c \
 	src/sim/check_scan.c \
 	src/sim/check_siblings.c \
 	src/sim/clock.c src/sim/clock.h \

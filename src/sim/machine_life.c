@@ -96,6 +96,10 @@ void machine_add_stats(struct node_stats *sum, const struct node *node) {
     sum->antientropy_bytes += one.antientropy_bytes;
     sum->antientropy_messages += one.antientropy_messages;
     sum->leaves_mended += one.leaves_mended;
+    sum->tombstones += one.tombstones;
+    sum->tombstones_reaped += one.tombstones_reaped;
+    sum->vectors_pruned += one.vectors_pruned;
+    sum->reap_messages += one.reap_messages;
 }
 
 void machine_skip_answered(struct world *world) {

@@ -161,6 +161,16 @@ static void draw_scans(struct plan *plan, struct prng *prng) {
     plan->request_weights[REQUEST_FLUSH] = scans && prng_chance(prng, 1, 2);
 }
 
+/* Half of the plans forget what was deleted at once, or soon; not where old copies of disks come back, which the grace is for. */
+static void draw_grace(struct plan *plan, struct prng *prng) {
+    bool restores = plan->fault_mean_us > 0 && (plan->fault_weights[FAULT_RESTORE] > 0 ||
+                                                plan->fault_weights[FAULT_RESTORE_ALL] > 0);
+    uint64_t grace_ms = prng_chance(prng, 1, 2) ? 0 : prng_below(prng, 10000);
+    if (prng_chance(prng, 1, 2) && !restores) {
+        plan->world.node.tombstone_grace_ms = grace_ms;
+    }
+}
+
 void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     struct prng prng;
     prng_seed(&prng, seed);
@@ -177,6 +187,7 @@ void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     if (together) {
         keep_together(plan);
     }
+    draw_grace(plan, &prng);
 }
 
 void plan_text(const struct plan *plan, struct buf *out) {
@@ -197,6 +208,8 @@ void plan_text(const struct plan *plan, struct buf *out) {
                node->sloppy_quorum ? "sloppy" : "strict",
                node->hinted_handoff ? "kept" : "not kept", (unsigned long long)node->max_hint_bytes,
                (unsigned long long)node->handoff_rate);
+    mem_printf(out, "  deletions remembered for %llu ms\n",
+               (unsigned long long)node->tombstone_grace_ms);
     mem_printf(out,
                "  network: delay %llu+%llu us, tail %u ppm of %llu us, drop %u, duplicate %u, "
                "overtake %u ppm\n",

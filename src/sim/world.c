@@ -42,6 +42,7 @@ void world_conf_default(struct world_conf *conf, uint32_t nodes, uint64_t seed) 
     node->sloppy_quorum = node->hinted_handoff = true;
     node->max_hint_bytes = 1 << 30;
     node->handoff_rate = 64 << 20;
+    node->tombstone_grace_ms = 86400000;
     node->anti_entropy_interval_ms = 60000; /* off unless somebody switches it on */
 }
 

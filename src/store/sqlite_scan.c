@@ -304,11 +304,10 @@ enum rd_err engine_scan_due(struct store *store, uint64_t before_ms, const struc
     };
     for (unsigned i = 0; i < (engine->frozen ? 2u : 1u); i++) {
         struct merge_side *side = i == 0 ? engine_active(engine) : engine_other(engine);
-        scan.walks[scan.walk_count++] =
-            (struct walk){.mem = &side->mem,
-                          .row = behind == NULL
-                                     ? memtable_next_due(&side->mem, NULL)
-                                     : memtable_behind_due(&side->mem, behind->due_ms, &behind->at)};
+        scan.walks[scan.walk_count++] = (struct walk){
+            .mem = &side->mem,
+            .row = behind == NULL ? memtable_next_due(&side->mem, NULL)
+                                  : memtable_behind_due(&side->mem, behind->due_ms, &behind->at)};
     }
     while (err == RD_OK && due_one(&scan, before_ms, &err)) {
     }

@@ -368,10 +368,10 @@ void store_scan_due(struct store *store, uint64_t before_ms, const struct store_
     }
     uint64_t before = before_ms > INT64_MAX ? INT64_MAX : before_ms;
     struct page *page = calloc(1, sizeof *page);
-    enum rd_err err =
-        page == NULL ? RD_ENOMEM
-                     : store->ops->scan_due(store, before, cursor == NULL ? NULL : &behind,
-                                            max_rows, max_bytes, page);
+    enum rd_err err = page == NULL
+                          ? RD_ENOMEM
+                          : store->ops->scan_due(store, before, cursor == NULL ? NULL : &behind,
+                                                 max_rows, max_bytes, page);
     complete_scan(store, token, err, page);
 }
 

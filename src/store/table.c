@@ -63,10 +63,11 @@ static enum rd_err prepare_reads(struct table *table) {
         }
     }
     if (err == RD_OK) { /* in the words of the partial index, so that it is used */
-        err = sqlite_file_prepare(table->db, &table->due,
-                                  "%s WHERE due>0 AND (due, slot, key, sub)>(?5, ?1, ?2, ?3) AND due<=?4"
-                                  " ORDER BY due, slot, key, sub",
-                                  sqlite_row_select(STORE_OBJECTS));
+        err = sqlite_file_prepare(
+            table->db, &table->due,
+            "%s WHERE due>0 AND (due, slot, key, sub)>(?5, ?1, ?2, ?3) AND due<=?4"
+            " ORDER BY due, slot, key, sub",
+            sqlite_row_select(STORE_OBJECTS));
     }
     if (err == RD_OK) {
         err = sqlite_file_prepare(table->db, &table->hold, "%s", "BEGIN");

@@ -48,6 +48,11 @@ static const struct {
     [WIRE_ROWS] = {"TREE-ROWS", "nnnnb"},
     [WIRE_ROWS_ANSWER] = {"TREE-ROWS-ANSWER", "nnnbb"},
     [WIRE_RECOUNT] = {"TREE-RECOUNT", "n"},
+    [WIRE_REAP_WATCH] = {"REAP-WATCH", "nb"},
+    [WIRE_REAP_CHECK] = {"REAP-CHECK", "nb"},
+    [WIRE_REAP_REPLACE] = {"REAP-REPLACE", "nb"},
+    [WIRE_REAP_ANSWER] = {"REAP-ANSWER", "nnnnnnbb"},
+    [WIRE_REAP_FENCE] = {"REAP-FENCE", "nn"},
 };
 
 static const char *const numbers[] = {"0", "1", "10", "4294967296", "18446744073709551615"};
