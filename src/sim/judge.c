@@ -27,8 +27,7 @@ uint32_t judge_r(const struct judge *judge, const struct op *read) {
     return homes_of(quorum_of(read->r, judge->plan->world.node.r, judge->n), read);
 }
 
-/* Errors that say that nothing was written. */
-static bool maybe_happened(const struct op *op) {
+bool judge_maybe_happened(const struct op *op) {
     if (!op->answered) {
         return true;
     }
@@ -228,7 +227,7 @@ static void work_out(struct judge *judge, struct judged_key *key, struct judged_
 /* ---- the whole history ----------------------------------------------------------------------- */
 
 static void add(struct judge *judge, const struct op *op) {
-    if (op->kind == CLIENT_FLUSH && maybe_happened(op)) {
+    if (op->kind == CLIENT_FLUSH && judge_maybe_happened(op)) {
         judge->flushes = mem_grow(judge->flushes, &judge->flush_cap, judge->flush_count + 1,
                                   sizeof *judge->flushes);
         judge->flushes[judge->flush_count++] = op;
@@ -246,7 +245,7 @@ static void add(struct judge *judge, const struct op *op) {
             mem_grow(key->writes, &key->write_cap, key->write_count + 1, sizeof *key->writes);
         uint32_t w = quorum_of(op->w, judge->plan->world.node.w, judge->n);
         key->writes[key->write_count++] = (struct judged_write){
-            .op = op, .w = w, .homes = homes_of(w, op), .happened_maybe = maybe_happened(op)};
+            .op = op, .w = w, .homes = homes_of(w, op), .happened_maybe = judge_maybe_happened(op)};
     }
 }
 

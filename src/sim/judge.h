@@ -75,6 +75,9 @@ void judge_init(struct judge *judge, const struct judge_input *input);
 /* Frees all. */
 void judge_free(struct judge *judge);
 
+/* False if the request was answered that nothing was written. */
+bool judge_maybe_happened(const struct op *op);
+
 /* Replicas that a read's answer stands for. */
 uint32_t judge_r(const struct judge *judge, const struct op *read);
 

@@ -137,7 +137,7 @@ static void draw_phases(struct plan *plan, struct prng *prng, enum plan_mode mod
 }
 
 /* Nodes die and come back, but those that run are in touch: what read-modify-writes add up to can be judged. */
-static void keep_together(struct plan *plan) {
+static void keep_together(struct plan *plan, struct prng *prng) {
     static const enum plan_fault kept[] = {FAULT_KILL, FAULT_KILL_INSIDE, FAULT_CRASH_LOOP,
                                            FAULT_CLOCK_JUMP, FAULT_CLOCK_DRIFT};
     uint32_t weights[FAULT_KINDS] = {0};
@@ -152,6 +152,9 @@ static void keep_together(struct plan *plan) {
     plan->world.disk.stall_ppm = 0;
     plan->birth_us = 0;
     plan->request_weights[REQUEST_FLUSH] = 0;
+    if (!prng_chance(prng, 1, 4)) { /* with fallbacks less can be demanded */
+        plan->world.node.sloppy_quorum = false;
+    }
 }
 
 /* Lists of all keys in a quarter of the plans; in half of these, seldom, their deletion, which hides what else may be wrong. */
@@ -185,7 +188,7 @@ void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     bool together = prng_chance(&prng, 1, 8) && !plan->beyond;
     draw_scans(plan, &prng);
     if (together) {
-        keep_together(plan);
+        keep_together(plan, &prng);
     }
     draw_grace(plan, &prng);
 }
