@@ -122,23 +122,23 @@ void scenario_tree_moves_under_exchange(struct cluster *c) {
     turn_on(c, 1000);
     struct op *last[16] = {0};
     unsigned acknowledged = 0;
-    for (unsigned i = 0; i < 20000; i++) {
+    for (unsigned i = 0; i < 6000; i++) {
         char key[32], value[32];
         struct op **op = &last[i % 16];
         if (*op != NULL) {
             cluster_await(c, *op);
             acknowledged += (*op)->err == RD_OK;
         }
-        snprintf(key, sizeof key, "t%u", i % 7 == 0 ? i % 5 : i * 31 % 3000);
+        snprintf(key, sizeof key, "t%u", i % 7 == 0 ? i % 5 : i * 31 % 1500);
         snprintf(value, sizeof value, "v%u", i);
         *op = cluster_set_later(c, 1 + i % 5, key, value);
-        if (i % 1000 == 0) {
+        if (i % 300 == 0) {
             for (uint32_t n = 0; n < 5; n++) {
                 node_repair(world_node(cluster_world(c), n), UINT32_MAX);
             }
         }
     }
-    cluster_expect_true(c, acknowledged > 19900, "the writes went on");
+    cluster_expect_true(c, acknowledged > 5900, "the writes went on");
     cluster_elapse_ms(c, 5000);
     struct node_stats stats = totals(c);
     cluster_expect_true(c, stats.antientropy_exchanges >= 100, "there were exchanges");
@@ -185,7 +185,7 @@ static uint64_t cost(unsigned rows, unsigned differing, uint64_t *messages) {
 }
 
 void scenario_cost_of_exchange(struct cluster *c) {
-    static const unsigned rows[] = {500, 8000}, differing[] = {0, 1, 20};
+    static const unsigned rows[] = {500, 4000}, differing[] = {0, 1, 20};
     uint64_t bytes[2][3], messages[2][3];
     assert(c == NULL);
     (void)c;

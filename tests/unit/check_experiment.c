@@ -335,16 +335,16 @@ START_TEST(same_seed_same_bytes) {
     char folder[] = "/tmp/check_experiment.XXXXXX";
     ck_assert_ptr_nonnull(mkdtemp(folder));
     const struct experiment *experiment = experiment_find("drops");
-    char *first = printed(experiment, 3, 10, folder);
+    char *first = printed(experiment, 3, 3, folder);
     char *first_csv = contents(folder, "drops.csv");
     char *first_script = contents(folder, "drops.gp");
-    char *second = printed(experiment, 3, 10, folder);
+    char *second = printed(experiment, 3, 3, folder);
     char *second_csv = contents(folder, "drops.csv");
     char *second_script = contents(folder, "drops.gp");
     ck_assert_str_eq(first, second);
     ck_assert_str_eq(first_csv, second_csv);
     ck_assert_str_eq(first_script, second_script);
-    char *other = printed(experiment, 4, 10, NULL);
+    char *other = printed(experiment, 4, 3, NULL);
     ck_assert_str_ne(first, other);
     ck_assert_int_eq(rmdir(folder), 0);
     free(first), free(first_csv), free(first_script);
@@ -402,25 +402,32 @@ static const struct {
 } tables[] = {
     {"repair", "repair: N=4, a hot key", "R  W       mode  drop%", 2, 12},
     {"repair", "repair: N=4, 10 keys", "R  W            mode", 2, 9},
-    {"sync-interval", "sync-interval:", "pause_ms  interval_ms", 5, 10},
+    {"sync-interval", "sync-interval:", "pause_ms  interval_ms", 2, 10},
     {"latency", "latency:", "R  W  delay_ms", 2, 4},
     {"throughput", "throughput: N=5", "R  W  delay_ms", 2, 4},
     {"throughput", "throughput: R=3", "clients", 2, 2},
     {"failures", "failures:", "way  R  W  failed", 1, 6},
-    {"drops", "drops:", "W  wait_ms  drop%", 10, 18},
+    {"drops", "drops:", "W  wait_ms  drop%", 3, 18},
     {"scale", "scale: 4096", "nodes", 1, 2},
     {"scale", "scale: an idle", "nodes", 1, 2},
     {"anti-entropy", "anti-entropy:", "K  messages", 1, 9},
     {"staleness", "staleness:", "net  R  W", 2, 48},
-    {"availability", "availability:", "quorum  R  W", 5, 40},
+    {"availability", "availability:", "quorum  R  W", 2, 40},
 };
 
-START_TEST(each_has_its_table) {
-    char *text = printed(experiment_find(tables[_i].name), 1, tables[_i].percent, NULL);
-    double numbers[64];
-    ck_assert_ptr_nonnull(strstr(text, tables[_i].head));
-    ck_assert_msg(column_of(text, tables[_i].title, "", 0, numbers, 64) == tables[_i].rows, "%s",
-                  text);
+START_TEST(each_has_its_tables) {
+    const size_t count = sizeof tables / sizeof *tables;
+    const char *name = tables[_i].name;
+    if (_i > 0 && strcmp(tables[_i - 1].name, name) == 0) {
+        return; /* the one before has looked */
+    }
+    char *text = printed(experiment_find(name), 1, tables[_i].percent, NULL);
+    for (size_t i = (size_t)_i; i < count && strcmp(tables[i].name, name) == 0; i++) {
+        double numbers[64];
+        ck_assert_ptr_nonnull(strstr(text, tables[i].head));
+        ck_assert_msg(column_of(text, tables[i].title, "", 0, numbers, 64) == tables[i].rows, "%s",
+                      text);
+    }
     free(text);
 }
 END_TEST
@@ -449,7 +456,7 @@ static Suite *suite(void) {
     tcase_add_test(runs, names_are_known);
     tcase_add_test(runs, same_seed_same_bytes);
     tcase_add_test(runs, a_folder_that_cannot_be_made_is_said);
-    tcase_add_loop_test(runs, each_has_its_table, 0, sizeof tables / sizeof tables[0]);
+    tcase_add_loop_test(runs, each_has_its_tables, 0, sizeof tables / sizeof tables[0]);
     tcase_add_test(runs, quorum_is_never_stale_by_our_definition);
     suite_add_tcase(suite, runs);
     return suite;

@@ -121,9 +121,9 @@ static void setup_with(uint32_t nodes, int kind) {
                          .clients = 3,
                          .keys = 4,
                          .ops = 100000,
-                         .think_us = 20000,
-                         .fault_mean_us = SECOND_US,
-                         .fault_length_us = SECOND_US,
+                         .think_us = 40000,
+                         .fault_mean_us = SECOND_US / 2,
+                         .fault_length_us = SECOND_US / 2,
                          .skew_us = 1000000,
                          .beyond = kind >= (int)PLAN_BEYOND_FAULTS};
     world_conf_default(&plan.world, nodes, 7);
@@ -150,9 +150,25 @@ static void stop(void) {
     faults_free(&faults);
 }
 
+static bool all_up(void) {
+    for (uint32_t i = 0; i < world_nodes(world); i++) {
+        struct node_stats stats;
+        if (world_state(world, i) != NODE_RUNNING) {
+            return false;
+        }
+        node_stats(world_node(world, i), &stats);
+        if (!stats.open || stats.members_up < world_nodes(world)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Everybody serves, sees everybody and writes to disk. */
 static void expect_all_well(void) {
-    world_elapse(world, 15 * SECOND_US);
+    for (unsigned i = 0; i < 30 && !all_up(); i++) {
+        world_elapse(world, SECOND_US / 2);
+    }
     for (uint32_t i = 0; i < world_nodes(world); i++) {
         struct node_stats stats;
         ck_assert_int_eq(world_state(world, i), NODE_RUNNING);
@@ -179,7 +195,7 @@ START_TEST(each_comes_and_is_undone) {
     setup_with(4, _i);
     start_all();
     faults_start(faults);
-    world_elapse(world, 20 * SECOND_US);
+    world_elapse(world, 10 * SECOND_US);
     workload_stop(workload);
     faults_heal(faults);
     ck_assert_uint_gt(faults_counts(faults)[_i], 5);
