@@ -150,6 +150,16 @@ check_PROGRAMS += tests/unit/check_hint
 tests_unit_check_hint_SOURCES = tests/unit/check_hint.c tests/unit/must.h
 tests_unit_check_hint_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
+check_PROGRAMS += tests/unit/check_hint_ledger
+tests_unit_check_hint_ledger_SOURCES = tests/unit/check_hint_ledger.c tests/unit/must.h
+tests_unit_check_hint_ledger_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_hint_ledger_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_handoff
+tests_unit_check_handoff_SOURCES = tests/unit/check_handoff.c $(NODE_RIG)
+tests_unit_check_handoff_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_handoff_LDFLAGS = $(OOM_LDFLAGS)
+
 check_PROGRAMS += tests/unit/check_hlc
 tests_unit_check_hlc_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 

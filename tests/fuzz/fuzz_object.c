@@ -1,6 +1,7 @@
-/* The object decoder: whatever it accepts is sound and encodes to the very same bytes; merging it
- * is a join. The last 8 bytes of the input are replaced by the right checksum, otherwise nothing
+/* The decoders of objects and of hints, which end with one: whatever they accept is sound and encodes
+ * to the very same bytes; merging an object is a join. The last 8 bytes of the input are replaced by the right checksum, otherwise nothing
  * would get past it. */
+#include "replication/hint.h"
 #include "replication/object.h"
 
 #include <assert.h>
@@ -38,8 +39,25 @@ static void must_absorb(const struct object *object, uint8_t choice) {
     object_free(&copy);
 }
 
+static void try_hint(const uint8_t *bytes, size_t len) {
+    struct hint_owed owed;
+    struct object object;
+    struct buf buf = {0};
+    if (hint_decode(bytes, len, &owed, &object) != RD_OK) {
+        return;
+    }
+    hint_check(&owed);
+    object_check(&object);
+    enum rd_err err = hint_encode(&owed, &object, &buf);
+    assert(err == RD_OK);
+    assert(buf_len(&buf) == len && memcmp(buf_data(&buf), bytes, len) == 0);
+    buf_free(&buf);
+    object_free(&object);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct object object;
+    try_hint(data, size);
     if (object_decode(data, size, &object) == RD_OK) { /* a seed of the corpus */
         object_check(&object);
         must_encode_to(&object, data, size);
@@ -55,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (unsigned i = 0; i < 8; i++) {
         bytes[size - 8 + i] = (uint8_t)(sum >> (56 - 8 * i));
     }
+    try_hint(bytes, size);
     if (object_decode(bytes, size, &object) == RD_OK) {
         object_check(&object);
         must_encode_to(&object, bytes, size);
