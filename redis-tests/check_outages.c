@@ -1,6 +1,7 @@
 /* Five nodes, and one that is killed or stands still under load: a client that retries once on another node notices nothing but a pause,
  * and when the node is back everything is where it belongs. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "redis-tests/lib/client.h"
@@ -28,9 +29,12 @@ static struct cluster *start(struct shop *shop) {
 static void end(struct cluster *c, struct shop *shop) {
     shop_stop(shop);
     ck_assert_int_eq(shop->failed + shop->unreadable, 0);
+    long long delivered = 0;
     for (size_t i = 0; i < NODES; i++) {
         WAIT_FOR(node_info(&c->nodes[i], "hints_pending") == 0);
+        delivered += node_info(&c->nodes[i], "hints_delivered");
     }
+    ck_assert_int_gt(delivered, 0);
     for (size_t i = 0; i < NODES; i++) {
         WAIT_FOR(shop_agrees(shop, i, false));
     }
@@ -61,6 +65,49 @@ static void wait_called(const struct cluster *c, const struct node *node, const 
     }
 }
 
+/* The number behind `name` in a reply shown as text; -1: it is not there. */
+static long long number_of(const char *text, const char *name) {
+    char pattern[64];
+    snprintf(pattern, sizeof pattern, "\"%s\", :", name);
+    const char *at = text == NULL ? NULL : strstr(text, pattern);
+    return at == NULL ? -1 : strtoll(at + strlen(pattern), NULL, 10);
+}
+
+/* What nodes keep for a dead one is told by INFO, DYNCLUSTER NODES and HINTS alike, and DYNREPLICAS names who keeps it. */
+static void check_told(const struct cluster *c, size_t victim) {
+    long long hints = 0, keepers = 0;
+    char pattern[100], key[32];
+    struct client client;
+    for (size_t i = 0; i < NODES; i++) {
+        if (i == victim) {
+            continue;
+        }
+        client_open(&client, c->nodes[i].port);
+        snprintf(pattern, sizeof pattern, "\"cluster-port\", :%d,", c->nodes[victim].bus_port);
+        const char *text = ask(&client, "DYNCLUSTER NODES");
+        long long pending = number_of(strstr(text, pattern), "hints-pending");
+        ck_assert_int_gt(number_of(strstr(text, pattern), "last-heard-ms"), 0);
+        text = ask(&client, "DYNCLUSTER HINTS");
+        ck_assert_int_eq(strstr(text, "oldest-ms") != NULL, number_of(text, "hints") > 0);
+        hints += pending;
+        keepers += number_of(text, "bytes") > 0;
+        ck_assert_int_ge(node_info(&c->nodes[i], "hints_kept"),
+                         node_info(&c->nodes[i], "hints_pending") > 0);
+        client_close(&client);
+    }
+    ck_assert_int_gt(hints, 0);
+    ck_assert_int_gt(keepers, 0);
+    client_open(&client, c->nodes[(victim + 1) % NODES].port);
+    bool named = false;
+    for (int i = 0; !named && i < 20; i++) { /* of most keys the dead node is a home */
+        snprintf(key, sizeof key, "told.%d", i);
+        expect(&client, "+OK", "SET %s v", key);
+        named = strstr(ask(&client, "DYNREPLICAS %s", key), "\"fallback\"") != NULL;
+    }
+    ck_assert(named);
+    client_close(&client);
+}
+
 START_TEST(a_node_is_killed) {
     struct shop shop;
     struct cluster *c = start(&shop);
@@ -68,6 +115,9 @@ START_TEST(a_node_is_killed) {
         node_kill(&c->nodes[victim]);
         cluster_wait(c);
         shop_wait(&shop, SOME);
+        if (victim == 0) {
+            check_told(c, victim);
+        }
         node_start(&c->nodes[victim]);
         cluster_wait(c);
         shop_wait(&shop, SOME);
