@@ -111,6 +111,42 @@ static void homes_down(struct lab *lab, struct shop *shop) {
     }
 }
 
+#define LOSER 3 /* the node whose disk goes */
+
+static void wipe(struct lab *lab) {
+    lab_kill(lab, LOSER);
+    lab_restore_disk(lab, LOSER);
+    lab_start(lab, LOSER);
+}
+
+/* All that a node had is gone but for its name: the others fill it again. */
+static void wiped_disk(struct lab *lab, struct shop *shop) {
+    wipe(lab);
+    shop_wait(shop, some());
+}
+
+static void wiped_beside_a_cut(struct lab *lab, struct shop *shop) {
+    (void)shop;
+    static const int side[LAB_NODES] = {1, 2, 2, 2, 2};
+    lab_divide(lab, side);
+    proc_sleep_ms(a_while_ms() / 2);
+    wipe(lab);
+    proc_sleep_ms(a_while_ms() / 2);
+}
+
+/* The name is gone, too: a fresh node at the address of a member. It says that it is none and serves nobody, until its own disk is back. */
+static void disk_away(struct lab *lab, struct shop *shop) {
+    lab_kill(lab, LOSER);
+    lab_unmount(lab, LOSER);
+    lab_start(lab, LOSER);
+    WAIT_FOR(lab_says(lab, LOSER, "SET unseen 1", "CLUSTERDOWN the cluster was born without"));
+    shop_wait(shop, some());
+    ck_assert(lab_says(lab, LOSER, "SET unseen 1", "CLUSTERDOWN"));
+    lab_kill(lab, LOSER);
+    lab_mount(lab, LOSER);
+    lab_start(lab, LOSER);
+}
+
 static const struct fault {
     const char *name;
     void (*happens)(struct lab *lab, struct shop *shop);
@@ -126,12 +162,27 @@ static const struct fault {
     {"flapping link", flapping, false, true},
     {"clocks wrong by 60 s", wrong_clocks, false, true},
     {"three of five down", homes_down, false, false},
+    {"wiped disk", wiped_disk, true, false},
+    {"wiped disk beside a cut", wiped_beside_a_cut, false, false},
+    {"disk away for a while", disk_away, false, false},
 };
+
+/* The disk of the node that will lose it, as it was when the cluster was born. */
+static void save_first_disk(struct lab *lab) {
+    WAIT_FOR(lab_says(lab, 0, "SET first 1", "OK"));
+    WAIT_FOR(lab_says(lab, LOSER, "GET first", "1"));
+    lab_kill(lab, LOSER);
+    lab_save_disk(lab, LOSER);
+    lab_start(lab, LOSER);
+    lab_wait(lab);
+}
 
 START_TEST(everything_acknowledged_is_there) {
     struct shop shop;
-    struct lab *lab = lab_open("request-timeout 1000\nfailure-timeout 3000\n");
+    struct lab *lab =
+        lab_open("request-timeout 1000\nfailure-timeout 3000\nanti-entropy-interval 5000\n");
     int failed = 0, unreadable = 0;
+    save_first_disk(lab);
     shop_open(&shop, lab->addresses, LAB_NODES);
     shop_wait(&shop, some());
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
@@ -150,6 +201,10 @@ START_TEST(everything_acknowledged_is_there) {
     shop_stop(&shop);
     for (size_t i = 0; i < LAB_NODES; i++) {
         WAIT_FOR(lab_info(lab, i, "hints_pending") == 0);
+        fprintf(stderr, "node %zu: %lld hints delivered, %lld exchanges, %lld keys repaired\n",
+                i + 1, lab_info(lab, i, "hints_delivered"),
+                lab_info(lab, i, "antientropy_exchanges"),
+                lab_info(lab, i, "antientropy_keys_repaired"));
     }
     for (size_t i = 0; i < LAB_NODES; i++) {
         WAIT_FOR(shop_agrees(&shop, i, false));

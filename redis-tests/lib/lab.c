@@ -178,6 +178,52 @@ void lab_resume(struct lab *lab, size_t i) {
     lab->nodes[i].paused = false;
 }
 
+/* ---- disks ----------------------------------------------------------------------------------------- */
+
+static void in_folder(const struct lab *lab, size_t i, const char *what) {
+    char line[PROC_PATH + 300];
+    ck_assert_int_eq(lab->nodes[i].pid, 0);
+    snprintf(line, sizeof line, "cd '%s' && %s", lab->nodes[i].dir, what);
+    run(line);
+}
+
+void lab_save_disk(struct lab *lab, size_t i) {
+    in_folder(lab, i, "rm -rf saved && cp -a data saved");
+}
+
+void lab_restore_disk(struct lab *lab, size_t i) {
+    in_folder(lab, i, "rm -rf today && mv data today && cp -a saved data");
+}
+
+void lab_unmount(struct lab *lab, size_t i) {
+    in_folder(lab, i, "mv data away && mkdir data");
+}
+
+void lab_mount(struct lab *lab, size_t i) {
+    in_folder(lab, i, "rm -rf data && mv away data");
+}
+
+/* ---- asking ---------------------------------------------------------------------------------------- */
+
+bool lab_says(const struct lab *lab, size_t i, const char *command, const char *begins) {
+    const struct shop_address *at = &lab->addresses[i];
+    redisContext *redis = redisConnectWithTimeout(at->host, at->port, (struct timeval){1, 0});
+    redisReply *reply = NULL;
+    if (redis != NULL && redis->err == 0) {
+        redisSetTimeout(redis, (struct timeval){5, 0});
+        reply = redisCommand(redis, command);
+    }
+    bool so =
+        reply != NULL && reply->str != NULL && strncmp(reply->str, begins, strlen(begins)) == 0;
+    if (reply != NULL) {
+        freeReplyObject(reply);
+    }
+    if (redis != NULL) {
+        redisFree(redis);
+    }
+    return so;
+}
+
 long long lab_info(const struct lab *lab, size_t i, const char *field) {
     const struct shop_address *at = &lab->addresses[i];
     redisContext *redis = redisConnectWithTimeout(at->host, at->port, (struct timeval){1, 0});

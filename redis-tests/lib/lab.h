@@ -44,6 +44,15 @@ void lab_kill(struct lab *lab, size_t node);
 void lab_pause(struct lab *lab, size_t node);
 void lab_resume(struct lab *lab, size_t node);
 
+/* Remembers the disk of a node that is not running; and puts back what was remembered in place of what is there now (the disk of today is set
+ * aside). A copy of the cluster's first moments has a node's name and hardly anything else. */
+void lab_save_disk(struct lab *lab, size_t node);
+void lab_restore_disk(struct lab *lab, size_t node);
+
+/* The disk of a node that is not running is gone: its folder is empty. And is there again, as it was. */
+void lab_unmount(struct lab *lab, size_t node);
+void lab_mount(struct lab *lab, size_t node);
+
 /* Nothing that `from` sends reaches `to` any more; and again. */
 void lab_silence(struct lab *lab, size_t from, size_t to);
 void lab_heal(struct lab *lab, size_t from, size_t to);
@@ -53,6 +62,9 @@ void lab_divide(struct lab *lab, const int side[LAB_NODES]);
 
 /* Heals all. */
 void lab_heal_all(struct lab *lab);
+
+/* True if the node's answer to a command line is a text or an error that begins so. */
+bool lab_says(const struct lab *lab, size_t node, const char *command, const char *begins);
 
 /* A number of the node's INFO; -1 if it does not answer. */
 long long lab_info(const struct lab *lab, size_t node, const char *field);
