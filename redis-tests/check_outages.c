@@ -147,10 +147,46 @@ START_TEST(a_node_stands_still) {
 }
 END_TEST
 
+/* What was missed while no hints were kept comes with DYNCLUSTER REPAIR, once, and to whoever asks for it. */
+START_TEST(repair_on_demand) {
+    struct cluster *c = cluster_start(3, "request-timeout 200\nfailure-timeout 2000\n"
+                                         "hinted-handoff no\nanti-entropy no\n");
+    struct client client;
+    client_open(&client, c->nodes[0].port);
+    expect(&client, "+OK", "SET before 1");
+    node_kill(&c->nodes[2]);
+    for (int i = 0; i < 40; i++) {
+        expect(&client, "+OK", "SET missed.%d v", i);
+    }
+    client_close(&client);
+    node_start(&c->nodes[2]);
+    cluster_wait(c);
+    client_open(&client, c->nodes[2].port);
+    expect(&client, "*not-found*", "DYNREPLICAS missed.7");
+    expect(&client, "-ERR there are 4096 partitions*", "DYNCLUSTER REPAIR PARTITION 4096");
+    expect(&client, "-ERR *", "DYNCLUSTER REPAIR PARTITION x");
+    expect(&client, "-ERR *", "DYNCLUSTER REPAIR SOMETHING");
+    expect(&client, ":2", "DYNCLUSTER REPAIR");
+    WAIT_FOR(client_info(&client, "antientropy_exchanges") >= 2);
+    long long mended = client_info(&client, "antientropy_keys_repaired");
+    ck_assert_int_ge(mended, 40);
+    ck_assert_int_le(mended, 41); /* the first key may have been on its way to the third */
+    ck_assert_int_gt(client_info(&client, "antientropy_bytes"), 0);
+    ck_assert_int_eq(client_info(&client, "hints_delivered"), 0);
+    long long exchanges = client_info(&client, "antientropy_exchanges");
+    expect(&client, ":2", "DYNCLUSTER REPAIR ALL");
+    WAIT_FOR(client_info(&client, "antientropy_exchanges") >= exchanges + 2);
+    ck_assert_int_eq(client_info(&client, "antientropy_keys_repaired"), mended);
+    client_close(&client);
+    cluster_free(&c);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("outages");
     TCase *own = run_group(suite, NULL, NULL);
     tcase_add_test(own, a_node_is_killed);
     tcase_add_test(own, a_node_stands_still);
+    tcase_add_test(own, repair_on_demand);
     return run_tests(suite);
 }
