@@ -16,12 +16,12 @@
 #include "sim/mem.h"
 #include "sim/workload.h"
 
-#define MOST_DOTS 3 /* of one write: two rounds, and a retry */
+#define MOST_DOTS 8 /* of one write: two rounds or more, and retries; the newest are remembered */
 
-struct written {   /* the dots of one write */
-    uint64_t name; /* of key and value; 0: free */
-    uint32_t count;
-    struct dot dots[MOST_DOTS];
+struct written {                /* the dots of one write */
+    uint64_t name;              /* of key and value; 0: free */
+    uint32_t count;             /* seen so far */
+    struct dot dots[MOST_DOTS]; /* a ring */
 };
 
 struct delivered { /* what a machine's hints of a key said before they were erased */
@@ -97,6 +97,10 @@ static void grow(struct kept *kept) {
     free(old);
 }
 
+static uint32_t dots_of(const struct written *written) {
+    return written->count < MOST_DOTS ? written->count : MOST_DOTS;
+}
+
 static void note_dots(struct kept *kept, uint64_t key, const struct object *object) {
     for (uint32_t i = 0; i < object->count; i++) {
         const struct sibling *sibling = &object->siblings[i];
@@ -108,12 +112,12 @@ static void note_dots(struct kept *kept, uint64_t key, const struct object *obje
             grow(kept);
         }
         struct written *written = find(kept, key, id);
-        uint32_t k = 0;
-        while (k < written->count && dot_compare(&written->dots[k], &sibling->dot) != 0) {
+        uint32_t k = 0, known = dots_of(written);
+        while (k < known && dot_compare(&written->dots[k], &sibling->dot) != 0) {
             k++;
         }
-        if (k == written->count && k < MOST_DOTS) {
-            written->dots[written->count++] = sibling->dot;
+        if (k == known) {
+            written->dots[written->count++ % MOST_DOTS] = sibling->dot;
         }
     }
 }
@@ -290,7 +294,7 @@ size_t kept_hints(const struct world *world) {
 /* ---- acknowledgements ------------------------------------------------------------------------ */
 
 static bool covers_any(const struct version *version, const struct written *written) {
-    for (uint32_t i = 0; version != NULL && i < written->count; i++) {
+    for (uint32_t i = 0; version != NULL && i < dots_of(written); i++) {
         if (version_covers(version, &written->dots[i])) {
             return true;
         }

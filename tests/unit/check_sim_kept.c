@@ -112,6 +112,23 @@ static void erase(unsigned node, enum store_space space) {
 
 /* ---- acknowledgements ------------------------------------------------------------------------ */
 
+/* A client that does not learn what became of its write repeats it again and again: the last dot counts. */
+START_TEST(retries_have_dots_of_their_own) {
+    for (int again = 0; again < 20; again++) {
+        cluster_dynset(c, homes[0], "key0", "w5.", NULL);
+        cluster_elapse_ms(c, 100);
+        see(homes[0], STORE_OBJECTS);
+        see_acknowledged(5, 3);
+        ck_assert(says(""));
+        for (int i = 0; i < 3; i++) {
+            erase(homes[i], STORE_OBJECTS);
+        }
+        see_acknowledged(5, 1);
+        ck_assert(says("hollow"));
+    }
+}
+END_TEST
+
 START_TEST(stores_are_counted) {
     cluster_set(c, homes[0], "key0", "w5.");
     cluster_elapse_ms(c, 100);
@@ -213,6 +230,7 @@ int main(void) {
     TCase *tcase = tcase_create("kept");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, stores_are_counted);
+    tcase_add_test(tcase, retries_have_dots_of_their_own);
     tcase_add_test(tcase, what_has_replaced_the_value_counts);
     tcase_add_test(tcase, hints_count_also_when_they_are_delivered);
     tcase_add_test(tcase, a_hint_may_not_go_too_early);
