@@ -4,7 +4,7 @@
  *           file with fdatasync (always), or without
  *   rmw     each key is read, its object decoded, written to with a version vector, encoded, digested and put
  *   overload  blind puts as fast as they are taken, for longer than merges can keep up with: the longest pauses, and beside them those of a
- *           thread that only sleeps, for what the machine itself does
+ *           thread that only sleeps, and of one that syncs a page of a plain file now and then, for what the machine itself does
  *   restart a process with RECORDS records in its journal is killed; how long until the store is open again
  *   keys    merging sorted rows into tables of three keys
  *
@@ -53,6 +53,7 @@ struct bench {
     int schedstat;           /* a file descriptor; below 0: not wanted */
     uint64_t longest_own_us; /* the same without waiting for a processor */
     struct timing commits;
+    uint64_t put_bytes; /* keys and values */
 };
 
 static void die(const char *what) {
@@ -153,6 +154,7 @@ static void put_blind(struct bench *bench, uint64_t number) {
         die("out of memory");
     }
     (void)store_put(bench->store, &put);
+    bench->put_bytes += put.at.key_len + put.value->len;
     blob_unref(put.value);
 }
 
@@ -183,9 +185,9 @@ static uint64_t written_bytes(void) {
 struct result {
     double per_second;
     double p99_us, longest_us;
-    double amplification;
-    double own_us; /* processor time of the calling thread, per row */
-    double all_us; /* of the whole process: merges and syncs too */
+    double amplification; /* bytes written per byte of keys and values put */
+    double own_us;        /* processor time of the calling thread, per row */
+    double all_us;        /* of the whole process: merges and syncs too */
 };
 
 static double cpu_us(clockid_t clock) {
@@ -201,7 +203,7 @@ static struct result run_store(struct bench *bench, unsigned batch,
     uint64_t bytes = written_bytes();
     uint64_t rows = 0;
     uint64_t until = began + (uint64_t)(bench->seconds * 1e6);
-    bench->longest_us = bench->longest_own_us = 0;
+    bench->longest_us = bench->longest_own_us = bench->put_bytes = 0;
     bench->commits = (struct timing){0};
     double own_us = cpu_us(CLOCK_THREAD_CPUTIME_ID);
     double all_us = cpu_us(CLOCK_PROCESS_CPUTIME_ID);
@@ -217,7 +219,7 @@ static struct result run_store(struct bench *bench, unsigned batch,
         .per_second = (double)rows / spent,
         .p99_us = (double)timing_p99_us(&bench->commits),
         .longest_us = (double)bench->longest_us,
-        .amplification = (double)(written_bytes() - bytes) / ((double)rows * (KEY + VALUE)),
+        .amplification = (double)(written_bytes() - bytes) / (double)bench->put_bytes,
         .own_us = (cpu_us(CLOCK_THREAD_CPUTIME_ID) - own_us) / (double)rows,
         .all_us = (cpu_us(CLOCK_PROCESS_CPUTIME_ID) - all_us) / (double)rows,
     };
@@ -343,6 +345,7 @@ static void put_merged(struct bench *bench, uint64_t number) {
         die("out of memory");
     }
     (void)store_put(bench->store, &put);
+    bench->put_bytes += put.at.key_len + put.value->len;
     blob_unref(put.value);
     buf_free(&encoded);
     context_free(&context);
@@ -390,12 +393,31 @@ static void bench_rmw(struct bench *bench) {
     store_close(&bench->store);
 }
 
-/* What a thread that sleeps a millisecond at a time sees: the longest time beyond it. */
+/* What a thread that sleeps a millisecond at a time sees: the longest time beyond it. And what one sees that writes a page of a plain
+ * preallocated file and syncs it, hundred times a second: the longest time of these two calls. */
 struct sleeper {
-    pthread_t thread;
+    pthread_t thread, writer;
+    int fd;
     atomic_bool stop;
-    uint64_t longest_us;
+    uint64_t longest_us, longest_write_us;
 };
+
+static void *write_on(void *arg) {
+    static const uint8_t page[4096];
+    struct sleeper *sleeper = arg;
+    for (off_t at = 0; !atomic_load(&sleeper->stop); at = (at + 4096) % FILE_BYTES) {
+        struct timespec span = {.tv_nsec = 10000000};
+        nanosleep(&span, NULL);
+        uint64_t began = timing_now_us();
+        if (pwrite(sleeper->fd, page, sizeof page, at) != sizeof page ||
+            fdatasync(sleeper->fd) != 0) {
+            die("cannot write the file");
+        }
+        uint64_t us = timing_now_us() - began;
+        sleeper->longest_write_us = us > sleeper->longest_write_us ? us : sleeper->longest_write_us;
+    }
+    return NULL;
+}
 
 static void *sleep_on(void *arg) {
     struct sleeper *sleeper = arg;
@@ -410,33 +432,37 @@ static void *sleep_on(void *arg) {
 }
 
 static void bench_overload(struct bench *bench) {
+    int fd = plain_file(bench);
     open_store(bench, STORE_FSYNC_NO);
     load_blind(bench);
     bench->schedstat = open("/proc/thread-self/schedstat", O_RDONLY);
     for (int mode = 0; mode < 3; mode++) {
         (void)store_sqlite_set_fsync(bench->store, (enum store_fsync)mode);
         for (int round = 0; round < bench->rounds; round++) {
-            struct sleeper sleeper = {0};
+            struct sleeper sleeper = {.fd = fd};
             struct store_stats before;
             struct store_stats after;
             store_stats(bench->store, &before);
             pthread_create(&sleeper.thread, NULL, sleep_on, &sleeper);
+            pthread_create(&sleeper.writer, NULL, write_on, &sleeper);
             struct result result = run_store(bench, 500, put_blind);
             atomic_store(&sleeper.stop, true);
             pthread_join(sleeper.thread, NULL);
+            pthread_join(sleeper.writer, NULL);
             store_stats(bench->store, &after);
             printf("overload %-8s batch 500: %.0fk/s, %llu merges, delayed %.1f s, commits: p99 "
                    "%.1f max %.0f ms, without waiting for a processor %.0f ms; a sleeper: max %.0f "
-                   "ms\n",
+                   "ms; a plain file: max %.0f ms\n",
                    mode_names[mode], result.per_second / 1e3,
                    (unsigned long long)(after.merges - before.merges),
                    (double)(after.delayed_us - before.delayed_us) / 1e6, result.p99_us / 1e3,
                    result.longest_us / 1e3, (double)bench->longest_own_us / 1e3,
-                   (double)sleeper.longest_us / 1e3);
+                   (double)sleeper.longest_us / 1e3, (double)sleeper.longest_write_us / 1e3);
             fflush(stdout);
         }
     }
     store_close(&bench->store);
+    close(fd);
 }
 
 static long resident_kb(void) {

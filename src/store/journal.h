@@ -66,4 +66,11 @@ enum rd_err journal_each(struct journal *journal, uint64_t first, uint64_t last,
                                              size_t len),
                          void *arg);
 
+/* The same, read by a thread of its own while `each`, called on this one, works on earlier rows; a megabyte or two of rows, or two large ones,
+ * are copied on their way. For many rows. */
+enum rd_err journal_each_ahead(struct journal *journal, uint64_t first, uint64_t last,
+                               enum rd_err (*each)(void *arg, uint64_t seq, const void *bytes,
+                                                   size_t len),
+                               void *arg);
+
 #endif

@@ -4,7 +4,7 @@ noinst_LIBRARIES += src/store/libstore.a
 src_store_libstore_a_SOURCES = \
 	src/store/batch.c src/store/batch.h \
 	src/store/cache.c src/store/cache.h \
-	src/store/journal.c src/store/journal.h \
+	src/store/journal.c src/store/journal.h src/store/journal_ahead.c \
 	src/store/timing.c src/store/timing.h \
 	src/store/mem_tree.c src/store/mem_tree.h \
 	src/store/memtable.c src/store/memtable.h \
@@ -26,6 +26,7 @@ src_store_libstore_a_SOURCES = \
 	src/store/store_mem.c src/store/store_mem.h \
 	src/store/store_sqlite.c src/store/store_sqlite.h \
 	src/store/table.c src/store/table.h \
+	src/store/thread.c src/store/thread.h \
 	src/store/types.h \
 	src/store/wal_sync.c src/store/wal_sync.h
 

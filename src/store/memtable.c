@@ -20,6 +20,7 @@
 #define CHUNK_BYTES ((size_t)1 << 20)
 #define FIRST_BUCKETS ((size_t)1024)
 #define MOST_PENDING 256
+#define CACHE_LINE_BYTES 64
 #define TREES ((size_t)STORE_SPACES * SLOT_COUNT)
 
 struct mem_chunk {
@@ -235,6 +236,19 @@ static struct mem_row *find(const struct memtable *mem, const struct store_key *
 const struct mem_row *memtable_find(const struct memtable *mem, const struct store_key *at,
                                     uint64_t hash) {
     return mem->count == 0 ? NULL : find(mem, at, hash);
+}
+
+void memtable_fetch_bucket(const struct memtable *mem, uint64_t hash) {
+    __builtin_prefetch(bucket_of(mem, hash), 1);
+}
+
+void memtable_fetch_row(const struct memtable *mem, uint64_t hash) {
+    const struct mem_row *row = *bucket_of(mem, hash);
+    if (row != NULL) { /* its head, its key, most of its value */
+        for (size_t at = 0; at < 4 * CACHE_LINE_BYTES; at += CACHE_LINE_BYTES) {
+            __builtin_prefetch((const uint8_t *)row + at, 1);
+        }
+    }
 }
 
 static size_t tree_of(enum store_space space, uint16_t slot) {

@@ -90,6 +90,14 @@ enum rd_err memtable_reserve(struct memtable *mem, size_t bytes);
 /* Puts a row; room must have been reserved. */
 void memtable_put(struct memtable *mem, const struct mem_put *put);
 
+/* For those who put many rows one after another: begins to fetch what finding a row of that hash reads first, and, some puts later, the
+ * row itself, so that the processor need not wait for each. Changes nothing. */
+void memtable_fetch_bucket(const struct memtable *mem, uint64_t hash);
+void memtable_fetch_row(const struct memtable *mem, uint64_t hash);
+
+/* So many rows before a row is put its bucket should be fetched, and in half of them the row. */
+#define MEMTABLE_FETCH_AHEAD 16
+
 /* The row at `at`, whose row_hash is `hash`, or NULL. */
 const struct mem_row *memtable_find(const struct memtable *mem, const struct store_key *at,
                                     uint64_t hash);

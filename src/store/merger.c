@@ -13,12 +13,12 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "store/thread.h"
 #include "store/timing.h"
 
 #define ROWS_PER_TRANSACTION 20000
@@ -214,17 +214,6 @@ static void *run(void *arg) {
     return NULL;
 }
 
-/* Signals belong to the loop's thread. */
-static int start_thread(struct merger *merger) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&merger->thread, NULL, run, merger);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 enum rd_err merger_new(struct table *table, uint64_t keep_bytes, size_t rows_per_transaction,
                        struct merger **out) {
     struct merger *merger = calloc(1, sizeof *merger);
@@ -242,7 +231,7 @@ enum rd_err merger_new(struct table *table, uint64_t keep_bytes, size_t rows_per
     pthread_cond_init(&merger->changed, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&merger->mutex, NULL);
-    if (start_thread(merger) != 0) {
+    if (thread_start(&merger->thread, run, merger) != RD_OK) {
         pthread_cond_destroy(&merger->wake);
         pthread_cond_destroy(&merger->changed);
         pthread_mutex_destroy(&merger->mutex);

@@ -81,7 +81,9 @@ enum rd_err sqlite_file_error(sqlite3 *db, int rc) {
     case SQLITE_LOCKED:
         return RD_EEXIST;
     case SQLITE_IOERR:
-        return rc == SQLITE_IOERR_NOMEM ? RD_ENOMEM : errno_error(last_errno(db));
+        return rc == SQLITE_IOERR_NOMEM     ? RD_ENOMEM
+               : rc == SQLITE_IOERR_SHMSIZE ? errno_error(sqlite3_system_errno(db))
+                                            : errno_error(last_errno(db));
     default:
         return RD_EIO;
     }
@@ -220,6 +222,11 @@ enum rd_err sqlite_file_fill(sqlite3 *db, const char *schema) {
     return err;
 }
 
+/* SQLite calls a full disk a full database, or an I/O error. */
+static const char *why(sqlite3 *db, enum rd_err err) {
+    return err == RD_EFULL ? "the disk is full" : sqlite3_errmsg(db);
+}
+
 /* Is this our database, in a format that we know? */
 static enum rd_err identify(sqlite3 *db, const char *path, bool *fresh, char *reason) {
     sqlite3_int64 id = 0;
@@ -236,7 +243,7 @@ static enum rd_err identify(sqlite3 *db, const char *path, bool *fresh, char *re
         return say(err, reason, "%s is open in another program", path);
     }
     if (err != RD_OK) {
-        return say(err, reason, "cannot read %s: %s", path, sqlite3_errmsg(db));
+        return say(err, reason, "cannot read %s: %s", path, why(db, err));
     }
     *fresh = id == 0 && format == 0 && tables == 0;
     if (*fresh) {
@@ -306,8 +313,7 @@ static enum rd_err set_up(const struct sqlite_file_spec *spec, enum sqlite_file_
     if (err == RD_EEXIST) {
         return say(err, reason, "%s is open in another program", path);
     }
-    return err == RD_OK ? RD_OK
-                        : say(err, reason, "cannot prepare %s: %s", path, sqlite3_errmsg(db));
+    return err == RD_OK ? RD_OK : say(err, reason, "cannot prepare %s: %s", path, why(db, err));
 }
 
 enum rd_err sqlite_file_open(const struct sqlite_file_spec *spec, enum sqlite_file_use use,

@@ -11,6 +11,8 @@
 #include "store/record.h"
 #include "store/sqlite_engine.h"
 
+#define WORTH_A_THREAD 24 /* commits: a few, so that tests come here, too */
+
 struct replay {
     struct memtable *mem; /* NULL: only look */
     struct store *store;
@@ -18,22 +20,38 @@ struct replay {
     uint8_t flags; /* of the last record */
 };
 
-static enum rd_err apply(struct replay *replay, struct record_reader reader) {
-    struct record_row row;
-    while (record_next(&reader, &row)) {
-        const struct store_key *at = &row.put.at;
-        enum rd_err err = memtable_reserve(
-            replay->mem, memtable_room(at->key_len, at->sub_len, row.put.value_len));
-        if (err != RD_OK) {
-            return err;
-        }
-        memtable_put(replay->mem, &row.put);
-        if (!store_leaf_mend(replay->store, at) && at->space == STORE_OBJECTS) {
-            store_counts_change(replay->store, at, row.put.hash, row.was_live, row.put.live,
-                                row.old_digest, row.put.digest);
-        }
+static enum rd_err apply_row(struct replay *replay, const struct record_row *row) {
+    const struct store_key *at = &row->put.at;
+    enum rd_err err =
+        memtable_reserve(replay->mem, memtable_room(at->key_len, at->sub_len, row->put.value_len));
+    if (err != RD_OK) {
+        return err;
+    }
+    memtable_put(replay->mem, &row->put);
+    if (!store_leaf_mend(replay->store, at) && at->space == STORE_OBJECTS) {
+        store_counts_change(replay->store, at, row->put.hash, row->was_live, row->put.live,
+                            row->old_digest, row->put.digest);
     }
     return RD_OK;
+}
+
+/* In groups: what takes longest is waiting for the memory of rows, see memtable_fetch_row. */
+static enum rd_err apply(struct replay *replay, struct record_reader reader) {
+    struct record_row rows[MEMTABLE_FETCH_AHEAD];
+    enum rd_err err = RD_OK;
+    for (size_t count = 1; count > 0 && err == RD_OK;) {
+        for (count = 0; count < MEMTABLE_FETCH_AHEAD && record_next(&reader, &rows[count]);
+             count++) {
+            memtable_fetch_bucket(replay->mem, rows[count].put.hash);
+        }
+        for (size_t i = 0; i < count; i++) {
+            memtable_fetch_row(replay->mem, rows[i].put.hash);
+        }
+        for (size_t i = 0; i < count && err == RD_OK; i++) {
+            err = apply_row(replay, &rows[i]);
+        }
+    }
+    return err;
 }
 
 static enum rd_err replay_one(void *arg, uint64_t seq, const void *bytes, size_t len) {
@@ -106,8 +124,11 @@ enum rd_err recovery_replay(const struct recovery *plan, unsigned index, struct 
         return RD_OK;
     }
     struct replay replay = {.mem = mem, .store = store, .next = plan->first[index]};
-    enum rd_err err =
-        journal_each(journal, plan->first[index], plan->last[index], replay_one, &replay);
+    uint64_t first = plan->first[index];
+    uint64_t last = plan->last[index];
+    enum rd_err err = last - first < WORTH_A_THREAD
+                          ? journal_each(journal, first, last, replay_one, &replay)
+                          : journal_each_ahead(journal, first, last, replay_one, &replay);
     return err == RD_OK && replay.next != plan->last[index] + 1 ? RD_ECORRUPT : err;
 }
 

@@ -205,6 +205,23 @@ static enum rd_err append(struct store_sqlite *engine, const struct batch *batch
     return err;
 }
 
+/* What was committed, where reads look first. */
+static void remember(struct store_sqlite *engine, const struct batch *batch) {
+    struct memtable *mem = &engine_active(engine)->mem;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct batch_row *row = &batch->rows[i];
+        if (i + MEMTABLE_FETCH_AHEAD < batch->count) {
+            memtable_fetch_bucket(mem, row[MEMTABLE_FETCH_AHEAD].hash);
+        }
+        if (i + MEMTABLE_FETCH_AHEAD / 2 < batch->count) {
+            memtable_fetch_row(mem, row[MEMTABLE_FETCH_AHEAD / 2].hash);
+        }
+        struct mem_put put = record_put(row);
+        memtable_put(mem, &put);
+        cache_update(&engine->cache, &row->at, row->hash, row->now.value);
+    }
+}
+
 static enum rd_err sqlite_commit(struct store *store, const struct batch *batch, bool probe) {
     struct store_sqlite *engine = engine_of(store);
     enum rd_err err = make_way(engine);
@@ -219,15 +236,9 @@ static enum rd_err sqlite_commit(struct store *store, const struct batch *batch,
         return err;
     }
     engine->seq++;
-    struct memtable *mem = &engine_active(engine)->mem;
-    uint64_t before = mem->used_bytes;
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct batch_row *row = &batch->rows[i];
-        struct mem_put put = record_put(row);
-        memtable_put(mem, &put);
-        cache_update(&engine->cache, &row->at, row->hash, row->now.value);
-    }
-    engine_pace(engine, mem->used_bytes - before);
+    uint64_t before = engine_active(engine)->mem.used_bytes;
+    remember(engine, batch);
+    engine_pace(engine, engine_active(engine)->mem.used_bytes - before);
     return RD_OK;
 }
 

@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "store/thread.h"
 #include "store/timing.h"
 
 struct wal_sync {
@@ -68,17 +68,6 @@ static void *run(void *arg) {
     return NULL;
 }
 
-/* Signals belong to the loop's thread. */
-static int start_thread(struct wal_sync *sync) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&sync->thread, NULL, run, sync);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 enum rd_err wal_sync_new(const char *path, struct wal_sync **out) {
     struct wal_sync *sync = calloc(1, sizeof *sync);
     if (sync == NULL) {
@@ -95,7 +84,7 @@ enum rd_err wal_sync_new(const char *path, struct wal_sync **out) {
     pthread_cond_init(&sync->wake, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&sync->mutex, NULL);
-    if (start_thread(sync) != 0) {
+    if (thread_start(&sync->thread, run, sync) != RD_OK) {
         pthread_cond_destroy(&sync->wake);
         pthread_mutex_destroy(&sync->mutex);
         close(sync->fd);
