@@ -72,6 +72,9 @@ EXTRA_DIST += redis-tests/clients/redis_py.py redis-tests/clients/node.js redis-
 check_PROGRAMS += redis-tests/check_scan
 redis_tests_check_scan_LDADD = $(REDIS_TEST_LIBS)
 
+check_PROGRAMS += redis-tests/check_disk
+redis_tests_check_disk_LDADD = $(REDIS_TEST_LIBS)
+
 check_PROGRAMS += redis-tests/check_startup
 redis_tests_check_startup_LDADD = $(REDIS_TEST_LIBS)
 

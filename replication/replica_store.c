@@ -64,9 +64,11 @@ static void lost_row(struct replica *replica, const struct replica_entry *entry)
     }
     core->stats.fresh_incarnations++;
     actors_begin(&core->actors, &core->prng);
-    effects_log(core->effects, LOG_WARNING,
-                "A stored object is damaged; it is not served and will be repaired from other "
-                "replicas");
+    effects_log(
+        core->effects, LOG_WARNING,
+        "A stored object of partition %u (slot %u) is damaged; it is not served and will be "
+        "repaired from other replicas",
+        slot_partition(entry->slot, core->conf.partitions), entry->slot);
 }
 
 void replica_got(struct replica *replica, uint64_t token, enum rd_err err, struct blob *value) {

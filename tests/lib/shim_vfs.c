@@ -144,6 +144,13 @@ static bool fails(enum shim_op op) {
     return true;
 }
 
+bool shim_must_fail(enum shim_op op) {
+    pthread_mutex_lock(&shim.mutex);
+    bool failing = fails(op);
+    pthread_mutex_unlock(&shim.mutex);
+    return failing;
+}
+
 /* ---- files ----------------------------------------------------------------------------------------- */
 
 static sqlite3_file *real_of(sqlite3_file *file) {
@@ -155,10 +162,8 @@ static int shim_close(sqlite3_file *file) {
 }
 
 static int shim_read(sqlite3_file *file, void *to, int len, sqlite3_int64 at) {
-    pthread_mutex_lock(&shim.mutex);
-    bool failing = fails(SHIM_READ);
-    pthread_mutex_unlock(&shim.mutex);
-    return failing ? SQLITE_IOERR_READ : real_of(file)->pMethods->xRead(real_of(file), to, len, at);
+    return shim_must_fail(SHIM_READ) ? SQLITE_IOERR_READ
+                                     : real_of(file)->pMethods->xRead(real_of(file), to, len, at);
 }
 
 static int shim_write(sqlite3_file *file, const void *from, int len, sqlite3_int64 at) {

@@ -31,6 +31,9 @@ void shim_mark(uint64_t number, bool strong);
  * disk. */
 void shim_fail(enum shim_op op, unsigned n, bool for_good, bool full);
 
+/* Something past the VFS counts as such an operation: must it fail? */
+bool shim_must_fail(enum shim_op op);
+
 /* Ends the failing; true if anything failed. */
 bool shim_stop(void);
 

@@ -2,6 +2,7 @@
  * has merges, journal switches and resets, a change of mode, a close and a new start. RD_LONG=yes: every step with every kind of loss, every
  * operation failing; else a part of them. */
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,10 @@ int __wrap_fdatasync(int fd);
 int __wrap_fdatasync(int fd) {
     char link[40];
     char path[PATH_MAX];
+    if (shim_must_fail(SHIM_SYNC)) {
+        errno = EIO;
+        return -1;
+    }
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t len = readlink(link, path, sizeof path - 1);
     int rc = __real_fdatasync(fd);
@@ -232,11 +237,11 @@ static unsigned live_badly(unsigned model[KEYS]) {
 
 /* The n-th operation of a kind fails, for each n until none is left to fail; once, or for good. */
 START_TEST(a_failing_disk_loses_nothing) {
-    enum shim_op op = (enum shim_op)(SHIM_WRITE + _i % 3);
-    bool for_good = _i / 3 % 2 == 1;
-    bool full = _i / 6 == 1;
+    enum shim_op op = (enum shim_op)(_i % SHIM_OPS);
+    bool for_good = _i / SHIM_OPS % 2 == 1;
+    bool full = _i / SHIM_OPS / 2 == 1;
     bool failed = true;
-    for (unsigned n = 1; failed && n < 400; n += test_long() ? 1 : 1 + n / 4) {
+    for (unsigned n = 1; failed && n < 400; n += test_long() ? 1 : 1 + n / 3) {
         unsigned model[KEYS] = {0};
         unsigned found[KEYS];
         rig.fsync = (enum store_fsync)(n % 3);
@@ -245,6 +250,7 @@ START_TEST(a_failing_disk_loses_nothing) {
         unsigned done = live_badly(model);
         bool readable = look(found);
         failed = shim_stop();
+        readable |= op == SHIM_READ && look(found);
         ck_assert(failed || done == 25);
         ck_assert(readable);
         ck_assert_int_eq(state_of(found, done, done), (int)done);
@@ -265,6 +271,48 @@ START_TEST(a_failing_disk_loses_nothing) {
         ck_assert(look(found));
         ck_assert_int_eq(state_of(found, done + 1, done + 1), (int)done + 1);
         store_close(&rig.store);
+        empty_dir();
+        shim_clear();
+    }
+}
+END_TEST
+
+/* Fills a store and closes it when nothing can be merged: its rows are in the journals. */
+static void leave_journals(unsigned model[KEYS]) {
+    rig.memtable_bytes = 9000;
+    rig.fsync = STORE_FSYNC_EVERYSEC;
+    start();
+    for (unsigned n = 1; n <= COMMITS; n++) {
+        ck_assert_int_eq(commit(model, n), RD_OK);
+        model_apply(model, n);
+    }
+    shim_fail(SHIM_WRITE, 1, true, false);
+    store_close(&rig.store);
+    (void)shim_stop();
+}
+
+/* Recovery and a clean close meet the failing operation: the start succeeds or says why not, and what was there stays. */
+START_TEST(a_disk_that_fails_at_the_start) {
+    enum shim_op op = (enum shim_op)(_i % SHIM_OPS);
+    bool for_good = _i / SHIM_OPS == 1;
+    bool failed = true;
+    for (unsigned n = 1; failed && n < 400; n += test_long() ? 1 : 2 + n / 2) {
+        unsigned model[KEYS] = {0};
+        unsigned found[KEYS];
+        leave_journals(model);
+        shim_fail(op, n, for_good, false);
+        enum rd_err err = rig_start(&rig, reason);
+        ck_assert((err == RD_OK) == (rig.store != NULL));
+        ck_assert_msg(err == RD_OK || (err == RD_EIO && reason[0] != 0), "%s: %s", rd_err_name(err),
+                      reason);
+        store_close(&rig.store);
+        failed = shim_stop();
+        ck_assert(failed || err == RD_OK);
+        start();
+        ck_assert(look(found));
+        ck_assert_int_eq(state_of(found, COMMITS, COMMITS), COMMITS);
+        store_close(&rig.store);
+        expect_sound("after a failed start");
         empty_dir();
         shim_clear();
     }
@@ -302,7 +350,8 @@ int main(void) {
     tcase_set_timeout(tcase, 600);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, power_failures_leave_a_prefix, 0, 9);
-    tcase_add_loop_test(tcase, a_failing_disk_loses_nothing, 0, 12);
+    tcase_add_loop_test(tcase, a_failing_disk_loses_nothing, 0, 4 * SHIM_OPS);
+    tcase_add_loop_test(tcase, a_disk_that_fails_at_the_start, 0, 2 * SHIM_OPS);
     tcase_add_loop_test(tcase, failing_reads_pass, 0, 2);
     suite_add_tcase(suite, tcase);
     return test_run(suite);
