@@ -10,9 +10,10 @@
 #include "redis-tests/lib/load.h"
 #include "redis-tests/lib/run.h"
 #include "redis-tests/lib/show.h"
+#include "tests/lib/run.h"
 
 #define NODES 3
-#define SOME 200 /* writes of each writer between two events */
+#define SOME test_share(200) /* writes of each writer between two events */
 
 static const char *const fsync_modes[] = {"appendfsync always\n", "appendfsync everysec\n",
                                           "appendfsync no\n"};
@@ -397,7 +398,7 @@ int main(void) {
     tcase_add_test(own, too_few_replicas);
     tcase_add_test(own, read_repair);
     tcase_add_test(own, a_node_stalls);
-    tcase_add_loop_test(own, a_bad_day, 0, 3);
+    tcase_add_loop_test(own, a_bad_day, 0, test_share(3));
     tcase_add_test(own, the_whole_cluster_restarts);
     tcase_add_test(own, a_damaged_store_is_noticed);
     return run_tests(suite);

@@ -1,4 +1,4 @@
-/* What cluster-aware clients ask, and the clients themselves: redis-cli -c, redis-benchmark --cluster. Libraries: check_libraries.c. */
+/* What cluster-aware clients ask, and redis-cli -c. Other clients: check_libraries.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -332,22 +332,6 @@ START_TEST(redis_cli_in_cluster_mode) {
 }
 END_TEST
 
-START_TEST(redis_benchmark) {
-    struct buf out = {0};
-    int status = proc_run(&out, "redis-benchmark --cluster -p %d -t set,get,mset -n 3000 -r 500 -q",
-                          cluster->nodes[1].port);
-    const char *said = show_text(&out);
-    ck_assert_msg(status == 0 && strstr(said, "SET: ") != NULL && strstr(said, "GET: ") != NULL &&
-                      strstr(said, "rror") == NULL && strstr(said, "WARNING") == NULL,
-                  "%d: %s", status, said);
-    status = proc_run(&out, "redis-benchmark -p %d -t set,get -n 3000 -P 16 -r 500 -q",
-                      cluster->nodes[1].port);
-    ck_assert_msg(status == 0 && strstr(show_text(&out), "rror") == NULL, "%d: %s", status,
-                  show_text(&out));
-    buf_free(&out);
-}
-END_TEST
-
 int main(void) {
     Suite *suite = suite_create("topology");
     TCase *shared = run_group(suite, start, stop);
@@ -359,6 +343,5 @@ int main(void) {
     tcase_add_test(shared, the_map_follows_the_living);
     tcase_add_test(shared, md5_partitioner);
     tcase_add_test(shared, redis_cli_in_cluster_mode);
-    tcase_add_test(shared, redis_benchmark);
     return run_tests(suite);
 }

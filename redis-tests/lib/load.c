@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/run.h"
+
 #define VERIFY_BATCH 500
+#define THINK_MS 1 /* of a writer after each write, but in the long tests */
 
 /* ---- writing -------------------------------------------------------------------------------------- */
 
@@ -56,8 +59,8 @@ static void *run_writer(void *arg) {
             redisFree(redis);
             redis = NULL;
         }
-        if (outcome == OUTCOME_REFUSED) {
-            proc_sleep_ms(1);
+        if (outcome == OUTCOME_REFUSED || !test_long()) {
+            proc_sleep_ms(THINK_MS);
         }
         writer->acknowledged += outcome == OUTCOME_ACKNOWLEDGED;
         if (!is_register) {
