@@ -22,6 +22,7 @@ struct written {                /* the dots of one write */
     uint64_t name;              /* of key and value; 0: free */
     uint32_t count;             /* seen so far */
     struct dot dots[MOST_DOTS]; /* a ring */
+    uint64_t newest_us;         /* when the last of them first appeared */
 };
 
 struct delivered { /* what a machine's hints of a key said before they were erased */
@@ -118,6 +119,7 @@ static void note_dots(struct kept *kept, uint64_t key, const struct object *obje
         }
         if (k == known) {
             written->dots[written->count++ % MOST_DOTS] = sibling->dot;
+            written->newest_us = world_now_us(kept->from.world);
         }
     }
 }
@@ -321,7 +323,10 @@ void kept_answer(struct kept *kept, const struct op *op, struct buf *violation) 
     const struct written *written = find(kept, hash_of(op->key), op->value_id);
     uint32_t nodes = world_nodes(kept->from.world), w = op->w > 0 ? op->w : conf->w, holding = 0;
     uint32_t n = conf->n < nodes ? conf->n : nodes;
-    for (uint32_t i = 0; written->count > 0 && i < nodes; i++) {
+    if (written->count == 0 || written->newest_us < op->asked_us) {
+        return; /* replaced in the turn in which it came: its dot was in no row, and those of earlier tries say nothing */
+    }
+    for (uint32_t i = 0; i < nodes; i++) {
         holding += !has_own_disk(kept, i) || holds(kept, i, op, written);
     }
     uint64_t now_us = world_now_us(kept->from.world);
@@ -329,7 +334,7 @@ void kept_answer(struct kept *kept, const struct op *op, struct buf *violation) 
                         ? 0
                         : losses_count(faults_losses(kept->from.faults),
                                        workload_key_number(op->key), op->asked_us, now_us);
-    if (written->count > 0 && holding + lost < (w < n ? w : n)) {
+    if (holding + lost < (w < n ? w : n)) {
         mem_printf(violation,
                    "hollow: request %llu wrote %.*s and was told so when %u stores had it, with "
                    "W=%u and %u fallbacks counted in",
