@@ -133,8 +133,6 @@ static void touch_busy(struct reap *reap) {
 }
 
 static void refuse_touched(struct reap *reap, struct reap_part *part) {
-    if (RD_PLANTED(reap->core, EARLY_REAP))
-        return;
     touch_busy(reap);
     for (uint32_t i = 0; i < part->count; i++) {
         struct reap_item *item = &part->items[i];
@@ -148,9 +146,8 @@ static void refuse_touched(struct reap *reap, struct reap_part *part) {
 /* True if there is surely no hint at all, and none in the making. */
 static bool has_no_hints(const struct reap *reap) {
     const struct hint_ledger *ledger = &reap->hints->ledger;
-    return (ledger->counted && !ledger->wrong && ledger->rows == 0 &&
-            reap->hints->copies.entry_count == 0) ||
-           RD_PLANTED(reap->core, EARLY_REAP);
+    return ledger->counted && !ledger->wrong && ledger->rows == 0 &&
+           reap->hints->copies.entry_count == 0;
 }
 
 /* ---- WATCH ------------------------------------------------------------------------------------------ */
@@ -315,7 +312,6 @@ static enum rd_err on_replace(struct reap *reap, struct reap_part *part,
 
 enum rd_err reap_part_order(struct reap *reap, uint16_t member, const struct wire_msg *msg) {
     struct reap_part *part;
-    bool early = RD_PLANTED(reap->core, EARLY_REAP);
     if (msg->kind == WIRE_REAP_WATCH)
         return on_watch(reap, member, msg);
     enum reap_step step = msg->kind == WIRE_REAP_CHECK ? REAP_CHECK : REAP_REPLACE;
@@ -328,7 +324,7 @@ enum rd_err reap_part_order(struct reap *reap, uint16_t member, const struct wir
     if (part == NULL || part->id == 0 || part->id != msg->reap.id ||
         (part->step != REAP_REPLACE && !part->answered) ||
         (step == REAP_CHECK && part->step == REAP_REPLACE) ||
-        (step == REAP_REPLACE && part->step == REAP_WATCH && !early)) {
+        (step == REAP_REPLACE && part->step == REAP_WATCH)) {
         say_error(reap, member, msg->reap.id, step, RD_EREFUSED);
         return RD_OK;
     }

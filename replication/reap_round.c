@@ -137,6 +137,18 @@ static void ask(struct reap *reap, const struct wire_msg *msg) {
         reap_part_order(reap, MEMBER_SELF, msg);
 }
 
+static bool is_home_of_any(const struct reap *reap, uint16_t member) {
+    const struct reap_round *round = reap->round;
+    uint16_t homes[PREFLIST_MAX_N];
+    for (uint32_t i = 0; i < round->count; i++) {
+        size_t count = placement_homes(reap->placement, round->keys[i].partition, homes);
+        for (size_t h = 0; round->keys[i].agreed && h < count; h++)
+            if (homes[h] == member)
+                return true;
+    }
+    return false;
+}
+
 static void expect_all(struct reap_round *round) {
     for (uint16_t i = 0; i < round->voice_count; i++)
         round->voices[i].answered = false;
@@ -183,14 +195,7 @@ static void ask_check(struct reap *reap) {
 static void choose_homes(struct reap *reap) {
     struct reap_round *round = reap->round;
     for (uint16_t i = 0; i < round->voice_count; i++)
-        round->voices[i].answered = true;
-    for (uint32_t i = 0; i < round->count; i++) {
-        uint16_t homes[PREFLIST_MAX_N];
-        size_t count = placement_homes(reap->placement, round->keys[i].partition, homes);
-        for (size_t h = 0; round->keys[i].agreed && h < count; h++)
-            if (homes[h] < round->voice_count)
-                round->voices[homes[h]].answered = false;
-    }
+        round->voices[i].answered = !is_home_of_any(reap, i);
 }
 
 static void ask_replace(struct reap *reap) {
@@ -290,9 +295,9 @@ static void go_on(struct reap *reap) {
     }
     if ((round->step == REAP_WATCH && work_out(reap) != RD_OK) || agreed(round) == 0) {
         end(reap, false);
-    } else if (round->step == REAP_WATCH && !RD_PLANTED(reap->core, EARLY_REAP)) {
+    } else if (round->step == REAP_WATCH) {
         rest(round, now_us(reap) + SETTLE_US);
-    } else if (RD_PLANTED(reap->core, EARLY_REAP) || fences_are_in(reap)) {
+    } else if (fences_are_in(reap)) {
         round->tries = 0;
         choose_homes(reap);
         ask_replace(reap);

@@ -36,7 +36,7 @@ src_sim_libsim_a_SOURCES = \
 	src/sim/queue.c src/sim/queue.h \
 	src/sim/results.c src/sim/results.h \
 	src/sim/scenario.c src/sim/scenario.h src/sim/scenario_amnesia.c src/sim/scenario_background.c src/sim/scenario_disks.c src/sim/scenario_birth.c \
-	src/sim/scenario_failure.c src/sim/scenario_hints.c src/sim/scenario_repair.c src/sim/scenario_rmw.c \
+	src/sim/scenario_failure.c src/sim/scenario_hints.c src/sim/scenario_reap.c src/sim/scenario_repair.c src/sim/scenario_rmw.c \
 	src/sim/scenario_siblings.c src/sim/scenario_time.c \
 	src/sim/stored.c src/sim/stored.h \
 	src/sim/sums.c src/sim/sums.h \
@@ -84,7 +84,7 @@ if PLANTED
 check_PROGRAMS += tests/cluster/check_planted
 tests_cluster_check_planted_SOURCES = tests/cluster/check_planted.c \
 	replication/node.c replication/op_read.c replication/op_write.c replication/op_write_targets.c \
-	replication/probe.c replication/replica.c
+	replication/probe.c replication/reap.c replication/replica.c
 tests_cluster_check_planted_CPPFLAGS = $(AM_CPPFLAGS) -DRD_PLANTED_BUGS
 tests_cluster_check_planted_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 endif

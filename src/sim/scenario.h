@@ -96,6 +96,17 @@ void scenario_unmounted_disk(struct cluster *c);
 /* scenario_background.c: what is done for nobody in particular, beside clients. */
 void scenario_background_beside_clients(struct cluster *c);
 
+/* scenario_reap.c: what was deleted or has expired is forgotten, and does not return. */
+void scenario_deleted_leaves_nothing(struct cluster *c);
+void scenario_tombstone_vs_long_partition(struct cluster *c);
+void scenario_hint_after_reap(struct cluster *c);
+void scenario_doomstone(struct cluster *c);
+void scenario_doomstone_crash(struct cluster *c);
+void scenario_read_repair_vs_delete(struct cluster *c);
+void scenario_late_frame_vs_reap(struct cluster *c);
+void scenario_ttl_divergence(struct cluster *c);
+void scenario_million_expiries(struct cluster *c);
+
 /* scenario_birth.c: how clusters form, and who does not belong. */
 void scenario_bootstrap_race(struct cluster *c);
 void scenario_birth_answer_lost(struct cluster *c);

@@ -118,4 +118,16 @@ void scenario_restart_storm(struct cluster *c) {
         cluster_await_up(c, 1 + node % 3);
         cluster_expect(c, 1 + node % 3, key, value);
     }
+    struct op *grown = cluster_get(c, 1, key);
+    cluster_expect_true(c, grown->object.version.count > 100, "each start left an entry");
+    for (unsigned node = 1; node <= 3; node++) {
+        node_set_tombstone_grace(world_node(cluster_world(c), node - 1), 0);
+    }
+    cluster_elapse_ms(c, 30000);
+    struct op *pruned = cluster_get(c, 1, key);
+    cluster_expect_true(c, pruned->object.version.count <= 2 * 3, "the vector is small again");
+    cluster_set(c, 2, key, "last");
+    cluster_elapse_ms(c, 10);
+    cluster_expect_everywhere(c, key, "last");
+    cluster_expect_true(c, cluster_repair(c) == 0, "and it is the same everywhere");
 }
