@@ -14,7 +14,8 @@
 
 /* request-timeout is longer than by default, for machines that are busy with other tests. */
 static struct cluster *start(struct shop *shop) {
-    struct cluster *c = cluster_start(NODES, "request-timeout 2000\nfailure-timeout 5000\n");
+    struct cluster *c = cluster_start(
+        NODES, "request-timeout 2000\nfailure-timeout 5000\nanti-entropy-interval 2000\n");
     struct shop_address nodes[NODES];
     for (size_t i = 0; i < NODES; i++) {
         snprintf(nodes[i].host, sizeof nodes[i].host, "127.0.0.1");
@@ -75,7 +76,7 @@ static long long number_of(const char *text, const char *name) {
 
 /* What nodes keep for a dead one is told by INFO, DYNCLUSTER NODES and HINTS alike, and DYNREPLICAS names who keeps it. */
 static void check_told(const struct cluster *c, size_t victim) {
-    long long hints = 0, keepers = 0;
+    long long hints = 0, keepers = 0, forwarded = 0;
     char pattern[100], key[32];
     struct client client;
     for (size_t i = 0; i < NODES; i++) {
@@ -90,6 +91,7 @@ static void check_told(const struct cluster *c, size_t victim) {
         text = ask(&client, "DYNCLUSTER HINTS");
         ck_assert_int_eq(strstr(text, "oldest-ms") != NULL, number_of(text, "hints") > 0);
         hints += pending;
+        forwarded += node_info(&c->nodes[i], "requests_forwarded");
         keepers += number_of(text, "bytes") > 0;
         ck_assert_int_ge(node_info(&c->nodes[i], "hints_kept"),
                          node_info(&c->nodes[i], "hints_pending") > 0);
@@ -97,6 +99,7 @@ static void check_told(const struct cluster *c, size_t victim) {
     }
     ck_assert_int_gt(hints, 0);
     ck_assert_int_gt(keepers, 0);
+    ck_assert_int_gt(forwarded, 0);
     client_open(&client, c->nodes[(victim + 1) % NODES].port);
     bool named = false;
     for (int i = 0; !named && i < 20; i++) { /* of most keys the dead node is a home */

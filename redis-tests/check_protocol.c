@@ -49,7 +49,11 @@ static const struct exchange resp3[] = {
      "{\"slot\": :*, \"partition\": :*, \"nodes\": [{\"node\": \"*\", \"address\": \"*\", "
      "\"role\": \"home\", \"zone\": \"\", \"state\": \"up\"}, {*}, {*}]}"},
     {"DYNQUORUM MONOTONIC yes", "{\"n\": :3, \"r\": :2, \"w\": :2, \"monotonic\": #t}"},
-    {"DYNCLUSTER NODES", "[{\"id\": \"*\", \"address\": \"*\", *}, {*}, {*}]"},
+    {"DYNCLUSTER NODES",
+     "[{\"id\": \"*\", \"address\": \"*\", \"cluster-port\": :*, \"zone\": \"\", \"vnodes\": :*, "
+     "\"state\": \"up\", \"status\": \"member\", \"partitions\": :*, \"hints-pending\": :0, "
+     "\"last-heard-ms\": :*}, {*}, {*}]"},
+    {"DYNCLUSTER HINTS", "[]"},
     {"DYNCLUSTER RING PARTITION 0",
      "[{\"partition\": :0, \"first-slot\": :0, \"last-slot\": :3, \"nodes\": [*]}]"},
     {"CONFIG GET timeout", "{\"timeout\": \"0\"}"},

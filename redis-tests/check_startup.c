@@ -334,6 +334,7 @@ static const char *const info_fields[] = {
     "quorum_failures_read",
     "quorum_failures_write",
     "requests_forwarded",
+    "tombstones",
 };
 
 START_TEST(info) {

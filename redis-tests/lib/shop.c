@@ -248,7 +248,7 @@ static void *run_shopper(void *arg) {
         } else {
             write_and_delete(shopper);
         }
-        proc_sleep_ms(3); /* to fill carts slowly: they are read as a whole each time */
+        proc_sleep_ms(6); /* to fill carts slowly: they are read as a whole each time */
     }
     hang_up(shopper);
     return NULL;
