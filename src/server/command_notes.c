@@ -22,7 +22,7 @@ static const struct command_note notes[] = {
                     "subscriptions or memory that have no meaning here."},
     {"cluster|countkeysinslot", "Counts what the node that is asked holds as a replica."},
     {"cluster|nodes", "Every node is a master: of the slots whose first healthy home it is. Epochs "
-                      "are 0."},
+                      "only number the members."},
     {"cluster|shards", "A range of slots is a shard, its homes are the shard's nodes."},
     {"cluster|slots",
      "A node is master of the slots whose first healthy home it is, and replica of "

@@ -71,11 +71,14 @@ static const struct config_directive directives[] = {
      "Where the data and the node's identity live. One node, one directory."},
     {"slowlog-log-slower-than", CONFIG_INT, CONFIG_MUTABLE, AT(slowlog_log_slower_than_us), "10000",
      -1, INT64_MAX, NULL, NULL,
-     "Microseconds above which a command is kept in the slow log; -1: off."},
+     "Microseconds above which a command is kept in the slow log; -1: off. Without\n"
+     "effect: this version has no SLOWLOG."},
     {"slowlog-max-len", CONFIG_INT, CONFIG_MUTABLE, AT(slowlog_max_len), "128", 0, 1000000, NULL,
-     NULL, "Entries of the slow log."},
+     NULL, "Entries of the slow log; without effect too."},
     {"enable-debug-command", CONFIG_CHOICE, CONFIG_AT_START, AT(enable_debug_command), "no", 0, 0,
-     debug_choices, NULL, "yes, no, or local (clients of this machine): whether DEBUG is served."},
+     debug_choices, NULL,
+     "yes, no, or local (clients of this machine): whether DEBUG is served. Without\n"
+     "effect: this version has no DEBUG."},
 
     {"cluster-port", CONFIG_INT, CONFIG_AT_START, AT(cluster_port), "0", 0, 65535, NULL, "Cluster",
      "The port for peers; 0: port + 10000."},
@@ -127,7 +130,7 @@ static const struct config_directive directives[] = {
     {"gossip-interval", CONFIG_INT, CONFIG_AT_START, AT(gossip_interval_ms), "1000", 10, DAY_MS,
      NULL, NULL, "Milliseconds between two rounds of gossip."},
     {"failure-timeout", CONFIG_INT, CONFIG_AT_START, AT(failure_timeout_ms), "5000", 50, DAY_MS,
-     NULL, NULL, "Milliseconds of silence after which a peer counts as down."},
+     NULL, NULL, "Milliseconds of silence after which a peer counts as down; above gossip-interval."},
     {"read-repair", CONFIG_BOOL, CONFIG_AT_START, AT(read_repair), "yes", 0, 0, NULL, NULL,
      "Whether a read sends the newest object to replicas that answered with less."},
     {"anti-entropy", CONFIG_BOOL, CONFIG_MUTABLE, AT(anti_entropy), "yes", 0, 0, NULL, NULL,
