@@ -83,7 +83,8 @@ struct disk_conf *world_disk_conf(struct world *world);
 /* What the clocks of machine `node` show now. */
 struct instant world_instant(const struct world *world, uint32_t node);
 
-uint32_t world_nodes(const struct world *world); /* how many machines there are */
+/* How many machines there are. */
+uint32_t world_nodes(const struct world *world);
 
 /* ---- clients --------------------------------------------------------------------------------- */
 
