@@ -18,7 +18,7 @@ uint64_t op_count_own(const struct coordinator *co) {
         uint16_t homes[PREFLIST_MAX_N];
         size_t count = placement_homes(co->placement, (uint16_t)p, homes);
         size_t first = 0;
-        while (first < count && !coordinator_can_ask(co, homes[first]))
+        while (first < count && !coordinator_healthy(co, homes[first]))
             first++;
         if (first == count || homes[first] != MEMBER_SELF)
             continue;
@@ -35,8 +35,8 @@ void op_count_start(struct coordinator *co, struct request *request) {
     msg.count.id = request_id(request);
     op->sum = op_count_own(co);
     for (uint16_t i = 1; i < co->members->count; i++) {
-        if (!peers_say(co->peers, i, &msg))
-            continue;
+        if (!coordinator_healthy(co, i) || !peers_say(co->peers, i, &msg))
+            continue; /* others count for it */
         op->awaited[i / 8] |= (uint8_t)(1u << i % 8);
         op->awaited_count++;
     }

@@ -1,4 +1,4 @@
-/* DBSIZE: every member counts the live keys of the partitions whose first reachable home it is, and the sum is the answer. */
+/* DBSIZE: every healthy member counts the live keys of the partitions whose first healthy home it is, and the sum is the answer. */
 #ifndef RD_REPLICATION_OP_COUNT_H
 #define RD_REPLICATION_OP_COUNT_H
 
@@ -29,7 +29,7 @@ void op_count_lost(struct coordinator *co, struct request *request, uint16_t mem
 /* The deadline has passed: replies with what came. */
 void op_count_expired(struct coordinator *co, struct request *request);
 
-/* The live keys of the partitions whose first reachable home this node is. */
+/* The live keys of the partitions whose first healthy home this node is. */
 uint64_t op_count_own(const struct coordinator *co);
 
 #endif
