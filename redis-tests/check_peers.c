@@ -171,10 +171,10 @@ static void shake_hands(struct raw *raw, const struct node *node) {
     client_close(&member);
     raw_open(raw, node->bus_port);
     raw_command(raw, "HELLO 0 redynamo " ID " " NONCE " \"\" 3 4096 0 0 \"\"");
-    const char *at = strstr(last_words(raw, &words), "here it is ");
+    const char *at = strstr(last_words(raw, &words), "mine is ");
     ck_assert_ptr_nonnull(at); /* the protocol's version */
     snprintf(hello, sizeof hello, "HELLO %d redynamo \"%s\" " NONCE " \"\" 3 4096 0 0 \"\"",
-             (int)strtol(at + 11, NULL, 10), id);
+             (int)strtol(at + 8, NULL, 10), id);
     raw_close(raw);
     raw_open(raw, node->bus_port);
     raw_command(raw, hello);
@@ -192,12 +192,13 @@ START_TEST(a_wrong_secret) {
                           : i == 1 ? "PROOF \"\""
                                    : "PROOF x");
         ck_assert(
-            show_matches("[\"REFUSE\", \"0\", \"it does not know the cluster-secret\"] closed ",
+            show_matches("[\"REFUSE\", \"0\", \"you do not know the cluster-secret\"] closed ",
                          last_words(&raw, &words)));
         raw_close(&raw);
     }
     ck_assert_uint_eq(
-        node_log_lines(node, "Refused the peer at 127.0.0.1: it does not know the cluster-secret"),
+        node_log_lines(
+            node, "Refused the peer at 127.0.0.1, telling it: you do not know the cluster-secret"),
         1);
     /* Unproven still: nothing else counts instead of the proof, nor is a large frame taken. */
     static const char *const instead[] = {"READ 1 key", "WELCOME 127.0.0.1", "GOSSIP 1", "HELLO"};

@@ -341,7 +341,7 @@ static void on_born(struct birth *birth, struct link *link, struct resp_slice by
         struct buf ours = {0};
         if (node_id_compare(&told.cluster, &birth->certificate.cluster) != 0)
             peers_refuse(birth->peers, link,
-                         "it was born into another cluster, and clusters that were born apart "
+                         "you were born into another cluster, and clusters that were born apart "
                          "never merge",
                          false);
         else if (certificate_encode(&birth->certificate, birth->core->conf.secret, &ours) ==

@@ -41,7 +41,7 @@ void handshake_hello(const struct core *core, const struct handshake_facts *fact
 static bool same_number(const char *what, uint64_t theirs, uint64_t ours, char *reason) {
     if (theirs == ours)
         return true;
-    snprintf(reason, HANDSHAKE_REASON_BYTES, "its %s is %llu, here it is %llu", what,
+    snprintf(reason, HANDSHAKE_REASON_BYTES, "your %s is %llu, mine is %llu", what,
              (unsigned long long)theirs, (unsigned long long)ours);
     return false;
 }
@@ -51,7 +51,7 @@ static bool same_choice(const char *what, const char *const names[2], uint64_t t
                         uint64_t ours, char *reason) {
     if (theirs == ours)
         return true;
-    snprintf(reason, HANDSHAKE_REASON_BYTES, "its %s is %s, here it is %s", what,
+    snprintf(reason, HANDSHAKE_REASON_BYTES, "your %s is %s, mine is %s", what,
              theirs < 2 ? names[theirs] : "unknown", names[ours]);
     return false;
 }
@@ -64,8 +64,8 @@ static bool same_settings(const struct node_conf *conf, const struct wire_hello 
         memcmp(hello->cluster_name.data, conf->cluster_name, hello->cluster_name.len) != 0) {
         int shown = hello->cluster_name.len < NODE_NAME_BYTES ? (int)hello->cluster_name.len
                                                               : NODE_NAME_BYTES;
-        snprintf(reason, HANDSHAKE_REASON_BYTES, "its cluster-name is '%.*s', here it is '%s'",
-                 shown, (const char *)hello->cluster_name.data, conf->cluster_name);
+        snprintf(reason, HANDSHAKE_REASON_BYTES, "your cluster-name is '%.*s', mine is '%s'", shown,
+                 (const char *)hello->cluster_name.data, conf->cluster_name);
         for (char *c = reason; *c != 0; c++) /* it goes into a log */
             if ((unsigned char)*c < ' ' || *c == 127)
                 *c = '?';
@@ -88,7 +88,7 @@ static bool same_cluster(const struct certificate *birth, const struct handshake
     if (facts->born && node_id_compare(&facts->cluster, &birth->cluster) != 0) {
         text_hex(facts->cluster.bytes, NODE_ID_BYTES, theirs);
         snprintf(reason, HANDSHAKE_REASON_BYTES,
-                 "it belongs to cluster %.8s, this is cluster %.8s, and clusters that were born "
+                 "you belong to cluster %.8s, I to cluster %.8s, and clusters that were born "
                  "apart never merge",
                  theirs, ours);
         return false;
@@ -111,7 +111,7 @@ bool handshake_check(const struct core *core, const struct certificate *birth,
     *outcast = false;
     if (hello->node.len != NODE_ID_BYTES || hello->nonce.len != HANDSHAKE_NONCE_BYTES ||
         (hello->cluster.len != 0 && hello->cluster.len != NODE_ID_BYTES)) {
-        snprintf(reason, HANDSHAKE_REASON_BYTES, "its hello is malformed");
+        snprintf(reason, HANDSHAKE_REASON_BYTES, "your hello is malformed");
         return false;
     }
     struct handshake_facts facts = {.born = hello->cluster.len > 0};

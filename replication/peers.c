@@ -276,11 +276,25 @@ static void close_link(struct peers *peers, struct link *link) {
     forget(peers, link);
 }
 
+/* Where the peer of a link listens, as far as it is known: a link that it dialled shows its address only. */
+static void peer_text(const struct peers *peers, const struct link *link,
+                      char out[NODE_HOST_BYTES + 8]) {
+    unsigned port = link->member != MEMBER_NONE && link->member < peers->members->count
+                        ? peers->members->items[link->member].cluster_port
+                    : link->seed != NO_SEED ? peers->seeds[link->seed].address.port
+                                            : 0;
+    if (port != 0)
+        snprintf(out, NODE_HOST_BYTES + 8, "%s:%u", link->host, port);
+    else
+        snprintf(out, NODE_HOST_BYTES + 8, "%s", link->host);
+}
+
 /* Logs a refusal once; what was said lately is kept as a ring of hashes. */
-static void log_refusal(struct peers *peers, const char *who, const struct link *link,
-                        const char *reason) {
-    char line[HANDSHAKE_REASON_BYTES + NODE_HOST_BYTES];
-    int len = snprintf(line, sizeof(line), "%s %s", link->host, reason);
+static void log_refusal(struct peers *peers, const char *what, const struct link *link,
+                        const char *how, const char *reason) {
+    char peer[NODE_HOST_BYTES + 8], line[HANDSHAKE_REASON_BYTES + NODE_HOST_BYTES + 8];
+    peer_text(peers, link, peer);
+    int len = snprintf(line, sizeof(line), "%s %s", peer, reason);
     uint64_t hash =
         hash_xxh64(line, (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1, 1);
     enum log_level level = LOG_WARNING;
@@ -289,7 +303,7 @@ static void log_refusal(struct peers *peers, const char *who, const struct link 
             level = LOG_DEBUG;
     if (level == LOG_WARNING)
         peers->said[peers->said_count++ % PEERS_SAID] = hash;
-    effects_log(peers->core->effects, level, "%s the peer at %s: %s", who, link->host, reason);
+    effects_log(peers->core->effects, level, "%s the peer at %s%s: %s", what, peer, how, reason);
 }
 
 void peers_refuse(struct peers *peers, struct link *link, const char *reason, bool outcast) {
@@ -297,13 +311,13 @@ void peers_refuse(struct peers *peers, struct link *link, const char *reason, bo
     msg.refuse.outcast = outcast;
     msg.refuse.text = (struct resp_slice){(const uint8_t *)reason, strlen(reason)};
     say_on(peers, link, &msg);
-    log_refusal(peers, "Refused", link, reason);
+    log_refusal(peers, "Refused", link, ", telling it", reason);
     peers->core->stats.links_refused++;
     close_link(peers, link);
 }
 
 void peers_drop(struct peers *peers, struct link *link, const char *reason) {
-    log_refusal(peers, "Dropped the link to", link, reason);
+    log_refusal(peers, "Dropped the link to", link, "", reason);
     peers->core->stats.frames_refused++;
     close_link(peers, link);
 }
@@ -446,8 +460,8 @@ static void met_self(struct peers *peers, struct link *link) {
         close_link(peers, link);
         return;
     }
-    peers_refuse(peers, link,
-                 "it has this node's own id (is a copied data directory in use twice?)", false);
+    peers_refuse(peers, link, "you have my own id (is a copied data directory in use twice?)",
+                 false);
 }
 
 /* HELLO arrives at the acceptor. */
@@ -480,7 +494,7 @@ static bool proof_holds(const struct peers *peers, const struct link *link, bool
     return proof.len == HASH_HMAC_BYTES && hash_equal(expected, proof.data, HASH_HMAC_BYTES);
 }
 
-#define WRONG_SECRET "it does not know the cluster-secret"
+#define WRONG_SECRET "you do not know the cluster-secret"
 
 /* The outgoing link on which this node has already shown who it is to the node at the other end
  * of `link`; NULL if none. */
@@ -600,7 +614,7 @@ static void on_refuse(struct peers *peers, struct link *link, struct resp_slice 
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)reason[i] < ' ')
             reason[i] = '?';
-    log_refusal(peers, "Was refused by", link, reason);
+    log_refusal(peers, "Was refused by", link, ", which said", reason);
     if (outcast && link->outgoing && peers->birth == NULL)
         peers->outcast = true; /* said by whom this node looks for, not by whoever comes along */
     peers->core->stats.links_refused++;
@@ -655,8 +669,10 @@ static void tend_link(struct peers *peers, struct link *link) {
     uint64_t patience = (uint64_t)peers->core->conf.failure_timeout_ms * 1000;
     uint64_t silent = now_us(peers) - link->heard_us;
     if (silent >= patience) {
+        char peer[NODE_HOST_BYTES + 8];
+        peer_text(peers, link, peer);
         effects_log(peers->core->effects, LOG_NOTICE, "The link to %s has been silent for %llu ms",
-                    link->host, (unsigned long long)(silent / 1000));
+                    peer, (unsigned long long)(silent / 1000));
         close_link(peers, link);
         return;
     }

@@ -529,7 +529,7 @@ START_TEST(two_born_clusters_never_merge) {
     tell_born(2, 6);
     rig_take_on(&rig, link, WIRE_REFUSE);
     ck_assert(rig_closed(&rig, link));
-    ck_assert(rig_logged(&rig, "it was born into another cluster, and clusters that were born "
+    ck_assert(rig_logged(&rig, "you were born into another cluster, and clusters that were born "
                                "apart never merge"));
     ck_assert_uint_eq(rig.node->birth.certificate.members.count, 3);
 }

@@ -428,8 +428,9 @@ START_TEST(damaged_objects_drop_the_link) {
         rig_link(&rig, 1, true);
         rig_drop_frames(&rig);
     }
-    ck_assert(rig_logged(&rig, "Dropped the link to the peer at 127.0.0.1: it sent a frame that "
-                               "cannot be decoded"));
+    ck_assert(rig_logged(&rig,
+                         "Dropped the link to the peer at 127.0.0.1:17001: it sent a frame that "
+                         "cannot be decoded"));
     ck_assert(!node_has_dirty_rows(rig.node));
     buf_free(&bytes);
 }

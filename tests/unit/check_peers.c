@@ -303,7 +303,7 @@ START_TEST(quiet_links_are_pinged_and_silent_ones_dropped) {
     rig_elapse(&rig, 200);
     ck_assert(rig_closed(&rig, link));
     ck_assert(!reachable(1));
-    ck_assert(rig_logged(&rig, "The link to 127.0.0.1 has been silent for 50"));
+    ck_assert(rig_logged(&rig, "The link to 127.0.0.1:17001 has been silent for 50"));
 }
 END_TEST
 
@@ -507,7 +507,8 @@ START_TEST(garbage_fills_no_log) {
         garbage.digest.lines = (struct resp_slice){(const uint8_t *)"x", 1};
         rig_say_on(&rig, link, &garbage);
         ck_assert(rig_closed(&rig, link));
-        ck_assert(rig_logged(&rig, "Dropped the link to the peer at 127.0.0.1: it sent a frame"));
+        ck_assert(
+            rig_logged(&rig, "Dropped the link to the peer at 127.0.0.1:17001: it sent a frame"));
         ck_assert_uint_eq(rig.node->peers.said_count, 1); /* the others are lines of LOG_DEBUG */
     }
     ck_assert_uint_eq(rig_stats(&rig).frames_refused, 20);
