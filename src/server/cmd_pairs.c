@@ -108,6 +108,11 @@ static enum call_progress after_write(struct call *call, const struct client_rep
 }
 
 static enum call_progress pair_reply(struct call *call, uint32_t part, struct client_reply *reply) {
+    if (reply->err != RD_OK && part == STEP_REMOVE) {
+        return call_errorf(call,
+                           "UNKNOWN the new key was written, the old one may still be there: %s",
+                           reply->text[0] != '\0' ? reply->text : rd_err_text(reply->err));
+    }
     if (reply->err != RD_OK) {
         return call_fail(call, reply->err, reply->text);
     }

@@ -6,6 +6,7 @@
 #include "server/gather.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,8 @@ struct gather_state {
     size_t *order; /* indices of the keys to ask for; owned */
     size_t total;  /* of these */
     size_t sent, answered;
+    bool writes;    /* its requests do */
+    size_t written; /* keys that were written, or may have been */
     int64_t number;
     struct blob **values; /* one per key; owned */
     enum rd_err err;      /* the first error */
@@ -81,6 +84,7 @@ static void send_more(struct call *call, struct gather_state *state) {
         const struct resp_slice *key = key_at(call, index);
         struct client_request request = {.key = key->data, .key_len = key->len};
         enum rd_err err = state->plan->request(call, index, &request);
+        state->writes = request.op == CLIENT_WRITE;
         err = err != RD_OK ? err : call_submit(call, (uint32_t)index, &request);
         blob_unref(request.value);
         if (err != RD_OK) {
@@ -91,13 +95,25 @@ static void send_more(struct call *call, struct gather_state *state) {
     }
 }
 
+/* The first error's text may say that nothing was written: of its own key, not of the others. */
+static enum call_progress fail(struct call *call, const struct gather_state *state) {
+    if (state->written == 0 || state->err == RD_EUNKNOWN) {
+        return call_fail(call, state->err, state->text);
+    }
+    char text[sizeof(state->text) + 80];
+    snprintf(text, sizeof(text),
+             "%zu of %zu keys were written, or may have been; of another one: %s", state->written,
+             state->total, state->text[0] != '\0' ? state->text : rd_err_text(state->err));
+    return call_fail(call, RD_EUNKNOWN, text);
+}
+
 /* Writes the reply if nothing is left to wait for. */
 static enum call_progress conclude(struct call *call, struct gather_state *state) {
     if (state->sent > state->answered) {
         return CALL_WAITS;
     }
     if (state->err != RD_OK) {
-        return call_fail(call, state->err, state->text);
+        return fail(call, state);
     }
     assert(state->answered == state->total);
     if (state->plan->then != NULL) {
@@ -110,6 +126,7 @@ static enum call_progress conclude(struct call *call, struct gather_state *state
 static enum call_progress on_reply(struct call *call, uint32_t part, struct client_reply *reply) {
     struct gather_state *state = call->state;
     state->answered++;
+    state->written += state->writes && (reply->err == RD_OK || reply->err == RD_EUNKNOWN);
     if (reply->err == RD_OK) {
         state->plan->answer(call, part, reply, &state->number, state->values);
     } else if (state->err == RD_OK) {

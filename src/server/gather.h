@@ -1,7 +1,8 @@
 /* Commands on many keys: one request per key, a window of them on their way at a time, one reply when all have been answered.
  *
  * There is no atomicity: keys are read and written each on its own. The first error becomes the reply; requests that
- * were not yet sent then stay unsent.
+ * were not yet sent then stay unsent. If other keys were written, or may have been, the reply is -UNKNOWN, whatever the error was,
+ * and says how many.
  */
 #ifndef RD_SERVER_GATHER_H
 #define RD_SERVER_GATHER_H

@@ -138,6 +138,44 @@ START_TEST(errors_have_codes) {
 }
 END_TEST
 
+/* An error that says "nothing was written" is one key's, and no answer for all of them. */
+START_TEST(some_keys_were_written) {
+    static const struct {
+        const char *command;
+        enum rd_err err;
+        size_t good;
+        const char *reply;
+    } cases[] = {
+        {"MSET a 1 b 2 c 3", RD_ENOQUORUM, 0, "-NOQUORUM the fake says RD_ENOQUORUM\r\n"},
+        {"MSET a 1 b 2 c 3", RD_ENOQUORUM, 2,
+         "-UNKNOWN 2 of 3 keys were written, or may have been; of another one: the fake says "
+         "RD_ENOQUORUM\r\n"},
+        {"MSET a 1 b 2 c 3", RD_EUNKNOWN, 2, "-UNKNOWN the fake says RD_EUNKNOWN\r\n"},
+        {"DEL a b c", RD_ECLUSTERDOWN, 1,
+         "-UNKNOWN 1 of 3 keys were written, or may have been; of another one: the fake says "
+         "RD_ECLUSTERDOWN\r\n"},
+        {"MGET a b c", RD_ENOQUORUM, 2, "-NOQUORUM the fake says RD_ENOQUORUM\r\n"},
+        {"MSETNX x 1 y 2", RD_ENOQUORUM, 2, "-NOQUORUM the fake says RD_ENOQUORUM\r\n"},
+        {"MSETNX x 1 y 2", RD_ENOQUORUM, 3,
+         "-UNKNOWN 1 of 2 keys were written, or may have been; of another one: the fake says "
+         "RD_ENOQUORUM\r\n"},
+        {"RENAME b d", RD_ENOQUORUM, 1, "-NOQUORUM the fake says RD_ENOQUORUM\r\n"},
+        {"RENAME b d", RD_ENOQUORUM, 2,
+         "-UNKNOWN the new key was written, the old one may still be there: the fake says "
+         "RD_ENOQUORUM\r\n"},
+    };
+    struct fake *fake = fake_new(1);
+    int fd = fake_connect(fake);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        fake->fail_with = cases[i].err;
+        fake->fail_after = cases[i].good;
+        ck_assert_str_eq(fake_ask(fake, fd, cases[i].command), cases[i].reply);
+    }
+    close(fd);
+    fake_free(fake);
+}
+END_TEST
+
 START_TEST(a_read_shows_the_newest_that_lives) {
     struct fake *fake = fake_new(1);
     int fd = fake_connect(fake);
@@ -466,6 +504,7 @@ int main(void) {
     tcase_add_test(tcase, many_keys);
     tcase_add_test(tcase, more_keys_than_the_window);
     tcase_add_test(tcase, errors_have_codes);
+    tcase_add_test(tcase, some_keys_were_written);
     tcase_add_test(tcase, a_read_shows_the_newest_that_lives);
     tcase_add_test(tcase, a_context_replaces_what_it_covers);
     tcase_add_test(tcase, options_are_checked);

@@ -352,7 +352,11 @@ void fake_answer(struct fake *fake, size_t index) {
     fake->request_count--;
     struct client_reply *reply = calloc(1, sizeof(*reply));
     ck_assert_ptr_nonnull(reply);
-    reply->err = fake->fail_with;
+    if (fake->fail_after > 0) {
+        fake->fail_after--;
+    } else {
+        reply->err = fake->fail_with;
+    }
     if (reply->err != RD_OK) {
         snprintf(reply->text, sizeof(reply->text), "the fake says %s", rd_err_name(reply->err));
     } else if (request.op == CLIENT_COUNT) {

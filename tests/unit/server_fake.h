@@ -48,6 +48,7 @@ struct fake {
     size_t key_count;
     uint64_t counter;
     enum rd_err fail_with; /* answer every request with this error, if not RD_OK */
+    size_t fail_after;     /* but so many as they should be, first */
     uint32_t n, r, w;
     uint32_t last_r, last_w; /* of the request submitted last */
     bool last_monotonic;
