@@ -104,6 +104,7 @@ struct config {
     char *file;          /* absolute path of the configuration file; "": none */
     struct buf warnings; /* lines, each ended by LF: what was accepted and ignored */
     unsigned seeds_from; /* private: the source (file, command line) of the seeds so far */
+    struct buf places;   /* private: lines "name<TAB>place", what was given where, in order */
 
     /* Told of each change by config_set, with the names of the directives; returns false with a reason to refuse. NULL: nobody. */
     bool (*on_change)(void *arg, const char *const *names, size_t count,

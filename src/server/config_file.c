@@ -19,23 +19,27 @@
 #define MAX_FILE_BYTES (16u * 1024 * 1024)
 #define MAX_ARGS 1024
 
+static void place_of(const struct config_source *source, char out[CONFIG_REASON_BYTES]) {
+    if (source->line > 0) {
+        snprintf(out, CONFIG_REASON_BYTES, "%.200s, line %zu", source->name, source->line);
+    } else {
+        snprintf(out, CONFIG_REASON_BYTES, "%.200s", source->name);
+    }
+}
+
 static enum rd_err fail(char reason[CONFIG_REASON_BYTES], const struct config_source *source,
                         const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* One line that names the place and the cause. */
 static enum rd_err fail(char reason[CONFIG_REASON_BYTES], const struct config_source *source,
                         const char *format, ...) {
-    char why[CONFIG_REASON_BYTES];
+    char why[CONFIG_REASON_BYTES], place[CONFIG_REASON_BYTES];
     va_list args;
     va_start(args, format);
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
-    if (source->line > 0) {
-        snprintf(reason, CONFIG_REASON_BYTES, "%.200s, line %zu: %.280s", source->name,
-                 source->line, why);
-    } else {
-        snprintf(reason, CONFIG_REASON_BYTES, "%.200s: %.280s", source->name, why);
-    }
+    place_of(source, place);
+    snprintf(reason, CONFIG_REASON_BYTES, "%.220s: %.280s", place, why);
     return RD_ECONF;
 }
 
@@ -74,15 +78,10 @@ static enum rd_err meet_stranger(struct config *config, const struct config_sour
         (stranger->kind == STRANGER_ONLY && !words_are(words + 1, count - 1, stranger->value))) {
         return fail(reason, source, "'%.*s' is refused: %s", len, name, stranger->why);
     }
-    enum rd_err err;
-    if (source->line > 0) {
-        err = buf_printf(&config->warnings, "%s, line %zu: ", source->name, source->line);
-    } else {
-        err = buf_printf(&config->warnings, "%s: ", source->name);
-    }
-    return err != RD_OK ? err
-                        : buf_printf(&config->warnings,
-                                     "'%.*s' has no meaning here and is ignored\n", len, name);
+    char place[CONFIG_REASON_BYTES];
+    place_of(source, place);
+    return buf_printf(&config->warnings, "%s: '%.*s' has no meaning here and is ignored\n", place,
+                      len, name);
 }
 
 /* ---- one directive -------------------------------------------------------------------------------- */
@@ -114,7 +113,12 @@ enum rd_err config_apply(struct config *config, const struct config_source *sour
     }
     char why[CONFIG_REASON_BYTES];
     enum rd_err err = config_value_set(config, directive, words + 1, count - 1, why);
-    return err == RD_ECONF ? fail(reason, source, "'%s': %s", directive->name, why) : err;
+    if (err != RD_OK) {
+        return err == RD_ECONF ? fail(reason, source, "'%s': %s", directive->name, why) : err;
+    }
+    char place[CONFIG_REASON_BYTES];
+    place_of(source, place);
+    return buf_printf(&config->places, "%s\t%s\n", directive->name, place);
 }
 
 /* ---- files ---------------------------------------------------------------------------------------- */

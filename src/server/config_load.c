@@ -54,6 +54,7 @@ void config_free(struct config **config) {
     }
     free((*config)->file);
     buf_free(&(*config)->warnings);
+    buf_free(&(*config)->places);
     free(*config);
     *config = NULL;
 }
@@ -77,13 +78,38 @@ static const char *check_all(const struct config *config) {
     return config_check_mutable(config);
 }
 
+/* Where the last of the directives was given that `wrong` names between quotes; "configuration" if none was. */
+static void find_place(const struct config *config, const char *wrong,
+                       char out[CONFIG_REASON_BYTES]) {
+    char name[CONFIG_REASON_BYTES];
+    snprintf(out, CONFIG_REASON_BYTES, "configuration");
+    if (buf_len(&config->places) == 0) {
+        return;
+    }
+    const char *line = (const char *)buf_data(&config->places);
+    const char *end = line + buf_len(&config->places);
+    for (const char *next; line < end; line = next) {
+        const char *tab = memchr(line, '\t', (size_t)(end - line));
+        if (tab == NULL) {
+            return; /* a file's name with a line break in it */
+        }
+        next = (const char *)memchr(tab, '\n', (size_t)(end - tab)) + 1;
+        snprintf(name, sizeof name, "'%.*s'", (int)(tab - line), line);
+        if (strstr(wrong, name) != NULL) {
+            snprintf(out, CONFIG_REASON_BYTES, "%.*s", (int)(next - 1 - (tab + 1)), tab + 1);
+        }
+    }
+}
+
 enum rd_err config_finish(struct config *config, char reason[CONFIG_REASON_BYTES]) {
     if (config->cluster_port == 0) {
         config->cluster_port = config->port + 10000;
     }
     const char *wrong = check_all(config);
     if (wrong != NULL) {
-        snprintf(reason, CONFIG_REASON_BYTES, "configuration: %s", wrong);
+        char place[CONFIG_REASON_BYTES];
+        find_place(config, wrong, place);
+        snprintf(reason, CONFIG_REASON_BYTES, "%.250s: %.250s", place, wrong);
         return RD_ECONF;
     }
     if (config->daemonize && config->pidfile[0] == '\0') {

@@ -266,16 +266,20 @@ static const struct {
 } together[] = {
     {"", NULL},
     {"replication-factor 1\nread-quorum 1\nwrite-quorum 1", NULL},
-    {"replication-factor 1", "configuration: 'read-quorum' must not be above 'replication-factor'"},
-    {"read-quorum 4", "configuration: 'read-quorum' must not be above 'replication-factor'"},
-    {"write-quorum 4", "configuration: 'write-quorum' must not be above 'replication-factor'"},
-    {"partitions 1000", "configuration: 'partitions' must be a power of two"},
+    {"replication-factor 1",
+     "test.conf, line 1: 'read-quorum' must not be above 'replication-factor'"},
+    {"read-quorum 4", "test.conf, line 1: 'read-quorum' must not be above 'replication-factor'"},
+    {"write-quorum 4", "test.conf, line 1: 'write-quorum' must not be above 'replication-factor'"},
+    {"partitions 1000", "test.conf, line 1: 'partitions' must be a power of two"},
+    {"read-quorum 3\n# and\nreplication-factor 2\nport 7000",
+     "test.conf, line 3: 'read-quorum' must not be above 'replication-factor'"},
     {"partitions 1", NULL},
     {"port 60000",
-     "configuration: 'port' above 55535 leaves no default for 'cluster-port': set it"},
+     "test.conf, line 1: 'port' above 55535 leaves no default for 'cluster-port': set it"},
     {"port 60000\ncluster-port 61000", NULL},
-    {"port 7000\ncluster-port 7000", "configuration: 'port' and 'cluster-port' must differ"},
-    {"failure-timeout 1000", "configuration: 'failure-timeout' must be above 'gossip-interval'"},
+    {"port 7000\ncluster-port 7000", "test.conf, line 2: 'port' and 'cluster-port' must differ"},
+    {"failure-timeout 1000",
+     "test.conf, line 1: 'failure-timeout' must be above 'gossip-interval'"},
 };
 
 START_TEST(cross_checks) {
@@ -467,7 +471,7 @@ START_TEST(bad_command_lines) {
         {{"--port", "x"}, 2, "command line: 'port': argument couldn't be parsed into an integer"},
         {{"--read-quorum", "9"},
          2,
-         "configuration: 'read-quorum' must not be above 'replication-factor'"},
+         "command line: 'read-quorum' must not be above 'replication-factor'"},
     };
     struct config *config = fresh();
     char reason[CONFIG_REASON_BYTES] = "";
