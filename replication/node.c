@@ -248,6 +248,8 @@ static enum rd_err layout_members(const struct node *node, struct members *out) 
 static void refresh_placement(struct node *node) {
     const struct members *born = &node->birth.certificate.members;
     bool is_born = node->birth.state == BIRTH_BORN;
+    if (is_born && (node->layout_hash & 1) != 0)
+        return; /* the members that a cluster was born with stay what they are; a step costs nothing per member */
     uint64_t hash = members_hash(is_born ? born : &node->members) * 2 + is_born;
     if (hash == node->layout_hash)
         return;

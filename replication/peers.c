@@ -264,6 +264,7 @@ static void forget(struct peers *peers, struct link *link) {
             peer->outgoing = NULL;
         if (peer->incoming == link)
             peer->incoming = NULL;
+        peers->lost_count += !peer->lost;
         peer->lost = true;
     }
     HASH_DELETE(hh, peers->links, link);
@@ -329,9 +330,10 @@ struct link *peers_link(struct peers *peers, uint64_t id) {
 }
 
 uint16_t peers_take_lost(struct peers *peers) {
-    for (uint16_t i = 0; i < peers->peer_count; i++)
+    for (uint16_t i = 0; i < peers->peer_count && peers->lost_count > 0; i++)
         if (peers->peers[i].lost) {
             peers->peers[i].lost = false;
+            peers->lost_count--;
             return i;
         }
     return MEMBER_NONE;

@@ -72,6 +72,7 @@ struct peers {
     const struct certificate *birth; /* borrowed; NULL while unborn: set by node */
     struct link *links;              /* hash by id, owned */
     struct peer *peers;              /* owned, by member index, grown with the members */
+    uint32_t lost_count;             /* of them: lost */
     uint16_t peer_count;
     struct failure failure;
     struct seed *seeds; /* owned */

@@ -59,6 +59,17 @@ size_t experiment_few(const struct experiment_run *run, size_t count);
 void experiment_steps(struct experiment_run *run, uint32_t steps);
 void experiment_step(struct experiment_run *run);
 
+/* Measurements 0..count-1. */
+struct experiment_split {
+    uint32_t count, figures; /* figures: that each gives, at most RESULTS_MAX_METRICS */
+    void *arg;
+    void (*measure)(void *arg, uint32_t number, double *figures);    /* in a process of its own */
+    void (*take)(void *arg, uint32_t number, const double *figures); /* in this one, in order */
+};
+
+/* Carries them out, as many at once as there are processors; each is a step of the run. Ends the program if one dies. */
+void experiment_split(struct experiment_run *run, const struct experiment_split *split);
+
 /* results_new for a table of the run, printed and written when the experiment ends. Its name begins
  * with the experiment's. Borrowed. */
 struct results *experiment_table(struct experiment_run *run, const char *name, const char *title,

@@ -5,10 +5,8 @@
  * An exchange is begun by hand, again if one was not enough; all frames of exchanges and of the
  * reads and writes that mend are counted. */
 #include "sim/experiment.h"
-#include "sim/lab.h"
+#include "sim/lab_disk.h"
 #include "sim/mem.h"
-
-#include "replication/slot.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MOST_EXCHANGES 20
@@ -22,75 +20,8 @@ static const struct results_metric metrics[METRICS] = {
     {"seconds", "seconds", 2},      {"full_bytes", "full comparison, bytes", 0},
     {"missing", "still missing", 0}};
 
-static const uint32_t key_counts[] = {10000, 100000};
+static const uint32_t key_counts[] = {10000, 100000, 1000000};
 static const uint32_t differing[] = {0, 1, 10, 100, 1000, 10000};
-
-/* ---- filling --------------------------------------------------------------------------------- */
-
-static void ignore_get(void *arg, uint64_t token, enum rd_err err, struct blob *value) {
-    (void)arg, (void)token, (void)err, (void)value;
-}
-
-static void on_commit(void *arg, uint64_t token, enum rd_err err) {
-    (void)arg, (void)token;
-    mem_must(err);
-}
-
-static void ignore_scan(void *arg, uint64_t token, enum rd_err err, const struct store_row *rows,
-                        size_t count, bool end) {
-    (void)arg, (void)token, (void)err, (void)rows, (void)count, (void)end;
-}
-
-static void commit(struct store *store) {
-    static const struct store_handler handler = {ignore_get, on_commit, ignore_scan};
-    store_commit(store, 1);
-    store_mem_release(store, SIZE_MAX);
-    while (store_poll(store, &handler, NULL, 16) > 0) {
-    }
-}
-
-/* Key number i, written once, long ago. Returns how many bytes key and digest take. */
-static size_t put_row(struct store *store, uint32_t i) {
-    struct object object = {0};
-    struct context none = {0};
-    struct dot dot = {.actor = {.incarnation = 1000, .epoch = 1}, .counter = 1};
-    struct lab_register name;
-    struct buf bytes = {0};
-    lab_register_init(&name, "key", i);
-    mem_must(object_write(&object, &none, &dot, 1 + i, name.key, 0));
-    mem_must(object_encode(&object, &bytes));
-    struct store_put put = {
-        .at = {.space = STORE_OBJECTS,
-               .slot = slot_of_key(PARTITIONER_CRC16, name.key->bytes, name.key->len),
-               .key = name.key->bytes,
-               .key_len = name.key->len},
-        .value = mem_blob(buf_data(&bytes), buf_len(&bytes)),
-        .new_digest = object_digest(&object),
-        .is_live = true};
-    mem_must(store_put(store, &put));
-    size_t listed = name.key->len + sizeof put.new_digest;
-    blob_unref(put.value);
-    buf_free(&bytes);
-    object_free(&object);
-    lab_register_free(&name);
-    return listed;
-}
-
-/* Fills the disk of `node` but for every `lacks`-th key (0: none is left out). */
-static size_t fill(struct lab *lab, uint32_t node, uint32_t keys, uint32_t lacks) {
-    struct store *store = world_disk(lab->world, node)->store;
-    size_t listed = 0;
-    for (uint32_t i = 0; i < keys; i++) {
-        if (lacks == 0 || i % lacks != 0) {
-            listed += put_row(store, i);
-        }
-        if (i % 1000 == 999) {
-            commit(store);
-        }
-    }
-    commit(store);
-    return listed;
-}
 
 /* ---- comparing ------------------------------------------------------------------------------- */
 
@@ -123,15 +54,33 @@ static double sum(const uint64_t counts[WIRE_KINDS]) {
     return all;
 }
 
-static void run_case(uint32_t keys, uint32_t differ, uint64_t seed, struct results *results,
-                     size_t row) {
+/* A disk with M keys. */
+struct full {
+    uint32_t keys;
+    size_t listed; /* bytes of keys and digests */
+    struct store_mem_image *image;
+};
+
+static struct full full_disk(uint32_t keys) {
+    struct full full = {.keys = keys};
+    struct store *store;
+    mem_must(store_mem_new(&store));
+    full.listed = lab_disk_fill(store, keys);
+    mem_must(store_mem_snapshot(store, &full.image));
+    store_close(&store);
+    return full;
+}
+
+static void run_case(const struct full *full, uint32_t differ, uint64_t seed, double *figures) {
     struct world_conf conf;
     lab_conf(&conf, 2, 2, 1, 1, seed);
     conf.node.anti_entropy = true;
     conf.node.anti_entropy_interval_ms = 1000000000; /* by hand only */
     struct lab *lab = lab_make(&conf);
-    size_t listed = fill(lab, 0, keys, 0);
-    fill(lab, 1, keys, differ > 0 ? keys / differ : 0);
+    for (uint32_t node = 0; node < 2; node++) {
+        mem_must(store_mem_restore(world_disk(lab->world, node)->store, full->image));
+    }
+    lab_disk_thin(world_disk(lab->world, 1)->store, full->keys, differ);
     lab_form(lab, &conf);
     uint64_t from_us = world_now_us(lab->world), before = repaired(lab);
     uint32_t exchanges = 0;
@@ -139,16 +88,41 @@ static void run_case(uint32_t keys, uint32_t differ, uint64_t seed, struct resul
         exchange(lab);
         exchanges++;
     } while (repaired(lab) - before < differ && exchanges < MOST_EXCHANGES);
-    results_sample(results, row, MESSAGES, sum(lab->frames));
-    results_sample(results, row, BYTES, sum(lab->bytes));
-    results_sample(
-        results, row, QUESTIONS,
-        (double)(lab->frames[WIRE_ROOTS] + lab->frames[WIRE_NODES] + lab->frames[WIRE_ROWS]));
-    results_sample(results, row, EXCHANGES, exchanges);
-    results_sample(results, row, SECONDS, (double)(world_now_us(lab->world) - from_us) / SECOND_US);
-    results_sample(results, row, FULL, (double)listed);
-    results_sample(results, row, MISSING, (double)differ - (double)(repaired(lab) - before));
+    figures[MESSAGES] = sum(lab->frames);
+    figures[BYTES] = sum(lab->bytes);
+    figures[QUESTIONS] =
+        (double)(lab->frames[WIRE_ROOTS] + lab->frames[WIRE_NODES] + lab->frames[WIRE_ROWS]);
+    figures[EXCHANGES] = exchanges;
+    figures[SECONDS] = (double)(world_now_us(lab->world) - from_us) / SECOND_US;
+    figures[FULL] = (double)full->listed;
+    figures[MISSING] = (double)differ - (double)(repaired(lab) - before);
     lab_free(&lab);
+}
+
+/* All cases of one M, seed by seed. */
+struct cases {
+    struct experiment_run *run;
+    struct results *results;
+    struct full full;
+};
+
+static uint32_t differ_of(const struct cases *cases, uint32_t number) {
+    uint32_t differ = differing[number / cases->run->seeds], most = cases->full.keys / 2;
+    return differ < most ? differ : most;
+}
+
+static void measure(void *arg, uint32_t number, double *figures) {
+    const struct cases *cases = arg;
+    run_case(&cases->full, differ_of(cases, number), cases->run->seed + number % cases->run->seeds,
+             figures);
+}
+
+static void take(void *arg, uint32_t number, const double *figures) {
+    struct cases *cases = arg;
+    size_t row = results_row(cases->results, "%u %u", cases->full.keys, differ_of(cases, number));
+    for (uint32_t metric = 0; metric < METRICS; metric++) {
+        results_sample(cases->results, row, metric, figures[metric]);
+    }
 }
 
 void experiment_anti_entropy(struct experiment_run *run) {
@@ -157,15 +131,14 @@ void experiment_anti_entropy(struct experiment_run *run) {
         metrics, METRICS);
     experiment_steps(run, run->seeds * (uint32_t)(COUNT(key_counts) * COUNT(differing)));
     for (size_t m = 0; m < COUNT(key_counts); m++) {
-        for (size_t k = 0; k < COUNT(differing); k++) {
-            uint32_t keys = experiment_size(run, key_counts[m]);
-            uint32_t differ = differing[k] < keys / 2 ? differing[k] : keys / 2;
-            size_t row = results_row(table, "%u %u", keys, differ);
-            for (uint32_t s = 0; s < run->seeds; s++) {
-                run_case(keys, differ, run->seed + s, table, row);
-                experiment_step(run);
-            }
-        }
+        struct cases cases = {run, table, full_disk(experiment_size(run, key_counts[m]))};
+        experiment_split(
+            run, &(struct experiment_split){.count = run->seeds * (uint32_t)COUNT(differing),
+                                            .figures = METRICS,
+                                            .arg = &cases,
+                                            .measure = measure,
+                                            .take = take});
+        store_mem_image_free(&cases.full.image);
     }
     struct plot plot;
     plot_init(&plot, "anti-entropy", "anti-entropy: two replicas of M keys that differ in K");

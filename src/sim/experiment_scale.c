@@ -1,23 +1,31 @@
-/* sim/experiment_scale: clusters of 3 to 256 nodes, measured up to 64.
+/* sim/experiment_scale: clusters of 3 to 256 nodes, measured up to 128.
  *
  * Balance, and what a join moves, are computed from ring and preference lists with the defaults of
  * the server (4096 partitions, 256 virtual nodes, N=3). What keeps a cluster together is measured
  * in the world, idle: bytes per node, and the time until all know of a death (a machine without
- * power, which tells nobody) and of its return. */
+ * power, which tells nobody) and of its return. Then a node comes back with a disk that has lost all keys,
+ * and is filled again by anti-entropy. These worlds are born with all their members. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "sim/experiment.h"
-#include "sim/lab.h"
+#include "sim/lab_disk.h"
 #include "sim/mem.h"
 
+#include "replication/member.h"
 #include "replication/preflist.h"
+#include "replication/slot.h"
 
 #define N 3
 #define PARTITIONS 4096
 #define VNODES 256
 #define SECOND_US UINT64_C(1000000)
-#define IDLE_S 10
+#define IDLE_S 10 /* and less in large worlds */
+#define IDLE_LARGE_S 3
+#define LARGE 64
+#define WORLD_PARTITIONS 1024
+#define KEYS 2000 /* of the node whose disk is lost */
+#define VALUE_BYTES 100
 #define LONGEST_US (120 * SECOND_US)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -28,17 +36,19 @@ static const struct results_metric ring_metrics[RING_METRICS] = {
     {"peak_first", "peak first homes / fair", 3},
     {"join_moves", "join moves / ideal", 3}};
 
-enum { GOSSIP, PINGS, FRAMES, DEATH, RETURN, WORLD_METRICS };
+enum { GOSSIP, PINGS, COMPARING, FRAMES, DEATH, RETURN, REFILLED, WORLD_METRICS };
 
 static const struct results_metric world_metrics[WORLD_METRICS] = {
     {"gossip_bytes_per_node_s", "gossip B/node/s", 0},
     {"ping_bytes_per_node_s", "pings B/node/s", 0},
+    {"anti_entropy_bytes_per_node_s", "anti-entropy B/node/s", 0},
     {"frames_per_node_s", "frames/node/s", 1},
     {"death_known_s", "death known s", 2},
-    {"return_known_s", "return known s", 2}};
+    {"return_known_s", "return known s", 2},
+    {"refilled_s", "lost disk full again s", 1}};
 
 static const uint32_t sizes[] = {3, 4, 8, 16, 32, 64, 128, 256};
-static const uint32_t world_sizes[] = {3, 8, 16, 32, 64};
+static const uint32_t world_sizes[] = {3, 8, 16, 32, 64, 128};
 
 /* ---- computed -------------------------------------------------------------------------------- */
 
@@ -126,26 +136,118 @@ static double await_up(struct lab *lab, uint32_t up) {
     return (double)(world_now_us(lab->world) - from_us) / SECOND_US;
 }
 
-static void measure(uint32_t nodes, uint64_t seed, struct results *results, size_t row) {
-    struct world_conf conf;
-    lab_conf(&conf, nodes, N, 2, 2, seed);
-    conf.node.partitions = 128;
-    struct lab *lab = lab_new(&conf);
-    world_elapse(lab->world, 10 * SECOND_US);
+/* What an idle cluster says. */
+static void measure_idle(struct lab *lab, uint32_t nodes, double *figures) {
+    uint64_t seconds = nodes <= LARGE ? IDLE_S : IDLE_LARGE_S;
+    double share = 1.0 / nodes / (double)seconds;
+    world_elapse(lab->world, seconds * SECOND_US);
     lab_reset_counts(lab);
-    world_elapse(lab->world, IDLE_S * SECOND_US);
-    double gossip =
-        (double)(lab->bytes[WIRE_GOSSIP] + lab->bytes[WIRE_DIGEST] + lab->bytes[WIRE_ENTRIES]);
-    results_sample(results, row, GOSSIP, gossip / nodes / IDLE_S);
-    results_sample(results, row, PINGS, ((double)lab_bytes(lab) - gossip) / nodes / IDLE_S);
-    results_sample(results, row, FRAMES, (double)lab_frames(lab) / nodes / IDLE_S);
+    world_elapse(lab->world, seconds * SECOND_US);
+    const uint64_t *bytes = lab->bytes;
+    double gossip = (double)(bytes[WIRE_GOSSIP] + bytes[WIRE_DIGEST] + bytes[WIRE_ENTRIES]);
+    double pings = (double)(bytes[WIRE_PING] + bytes[WIRE_PONG]);
+    figures[GOSSIP] = gossip * share;
+    figures[PINGS] = pings * share;
+    figures[COMPARING] = ((double)lab_bytes(lab) - gossip - pings) * share;
+    figures[FRAMES] = (double)lab_frames(lab) * share;
+}
+
+static bool is_home(const struct node *node, const struct blob *key) {
+    uint16_t list[N],
+        partition = slot_partition(node_slot(node, key->bytes, key->len), node_partitions(node));
+    size_t homes, count = node_preflist(node, partition, list, N, &homes);
+    for (size_t i = 0; i < count && i < homes; i++) {
+        if (list[i] == MEMBER_SELF) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Writes keys of which `home` is a home, through it. */
+static void write_keys(struct lab *lab, uint32_t home, uint32_t keys) {
+    struct op **ops = mem_zero(keys * sizeof *ops);
+    uint8_t bytes[VALUE_BYTES] = {0};
+    struct blob *value = mem_blob(bytes, sizeof bytes);
+    for (uint32_t i = 0, number = 0; i < keys; number++) {
+        struct lab_register name;
+        lab_register_init(&name, "key", number);
+        if (is_home(world_node(lab->world, home), name.key)) {
+            ops[i++] = world_ask(
+                lab->world,
+                &(struct op){
+                    .kind = CLIENT_WRITE, .node = home, .key = name.key, .value = value, .w = N});
+            world_elapse(lab->world, 1000);
+        }
+        lab_register_free(&name);
+    }
+    for (uint32_t i = 0; i < keys; i++) {
+        mem_must(lab_await(lab, ops[i])->err);
+    }
+    blob_unref(value);
+    free(ops);
+}
+
+/* Seconds from the start of a node without its keys until it has all of them again. */
+static double measure_refill(struct lab *lab, uint32_t node, const struct store_mem_image *empty,
+                             uint32_t keys) {
+    struct store *store = world_disk(lab->world, node)->store;
+    world_crash(lab->world, node, CRASH_POWER);
+    mem_must(store_mem_restore(store, empty));
+    world_elapse(lab->world, SECOND_US);
+    uint64_t from_us = world_now_us(lab->world);
+    mem_must(world_start(lab->world, node));
+    while (lab_disk_rows(store) < keys && world_now_us(lab->world) - from_us < LONGEST_US) {
+        world_elapse(lab->world, SECOND_US / 10);
+    }
+    return (double)(world_now_us(lab->world) - from_us) / SECOND_US;
+}
+
+static void measure(uint32_t nodes, uint32_t keys, uint64_t seed, double *figures) {
+    struct world_conf conf;
+    struct store_mem_image *empty;
+    lab_conf(&conf, nodes, N, 2, 2, seed);
+    conf.node.partitions = WORLD_PARTITIONS;
+    conf.node.anti_entropy = true;
+    struct lab *lab = lab_make(&conf);
+    lab_disk_born(lab, &conf);
+    lab_form(lab, &conf);
+    measure_idle(lab, nodes, figures);
     uint32_t victim = lab_any_node(lab);
     world_elapse(lab->world, prng_below(&lab->prng, SECOND_US)); /* at any time between two pings */
     world_crash(lab->world, victim, CRASH_POWER);
-    results_sample(results, row, DEATH, await_up(lab, nodes - 1));
+    figures[DEATH] = await_up(lab, nodes - 1);
+    mem_must(store_mem_snapshot(world_disk(lab->world, victim)->store, &empty));
     mem_must(world_start(lab->world, victim));
-    results_sample(results, row, RETURN, await_up(lab, nodes));
+    figures[RETURN] = await_up(lab, nodes);
+    write_keys(lab, victim, keys);
+    figures[REFILLED] = measure_refill(lab, victim, empty, keys);
+    store_mem_image_free(&empty);
     lab_free(&lab);
+}
+
+/* All measurements, one world each, seed by seed. */
+struct worlds {
+    struct experiment_run *run;
+    struct results *results;
+};
+
+static uint32_t size_of(const struct worlds *worlds, uint32_t number) {
+    return world_sizes[number / worlds->run->seeds];
+}
+
+static void measure_world(void *arg, uint32_t number, double *figures) {
+    const struct worlds *worlds = arg;
+    measure(size_of(worlds, number), experiment_size(worlds->run, KEYS),
+            worlds->run->seed + number % worlds->run->seeds, figures);
+}
+
+static void take_world(void *arg, uint32_t number, const double *figures) {
+    struct worlds *worlds = arg;
+    size_t row = results_row(worlds->results, "%u", size_of(worlds, number));
+    for (uint32_t metric = 0; metric < WORLD_METRICS; metric++) {
+        results_sample(worlds->results, row, metric, figures[metric]);
+    }
 }
 
 void experiment_scale(struct experiment_run *run) {
@@ -153,7 +255,7 @@ void experiment_scale(struct experiment_run *run) {
         run, "scale", "scale: 4096 partitions, 256 virtual nodes each, N=3; computed from the ring",
         "nodes", ring_metrics, RING_METRICS);
     struct results *world = experiment_table(
-        run, "scale-gossip", "scale: an idle cluster, and news of a death and a return", "nodes",
+        run, "scale-gossip", "scale: an idle cluster, a death, a return, a lost disk", "nodes",
         world_metrics, WORLD_METRICS);
     size_t ring_sizes = experiment_few(run, COUNT(sizes));
     size_t gossip_sizes = experiment_few(run, COUNT(world_sizes));
@@ -165,13 +267,12 @@ void experiment_scale(struct experiment_run *run) {
             experiment_step(run);
         }
     }
-    for (size_t i = 0; i < gossip_sizes; i++) {
-        size_t row = results_row(world, "%u", world_sizes[i]);
-        for (uint32_t s = 0; s < run->seeds; s++) {
-            measure(world_sizes[i], run->seed + s, world, row);
-            experiment_step(run);
-        }
-    }
+    struct worlds worlds = {run, world};
+    experiment_split(run, &(struct experiment_split){.count = run->seeds * (uint32_t)gossip_sizes,
+                                                     .figures = WORLD_METRICS,
+                                                     .arg = &worlds,
+                                                     .measure = measure_world,
+                                                     .take = take_world});
     struct plot plot;
     plot_init(&plot, "scale", "scale");
     struct plot_panel *panel =
@@ -185,5 +286,7 @@ void experiment_scale(struct experiment_run *run) {
     panel = plot_panel(&plot, "news", "nodes", "seconds until all know", PLOT_LINES_LOG_X);
     plot_series(panel, world, "nodes", "death_known_s", NULL, NULL, "a death");
     plot_series(panel, world, "nodes", "return_known_s", NULL, NULL, "a return");
+    panel = plot_panel(&plot, "a lost disk", "nodes", "seconds until full again", PLOT_LINES_LOG_X);
+    plot_series(panel, world, "nodes", "refilled_s", NULL, NULL, "");
     experiment_plot(run, &plot);
 }

@@ -16,11 +16,11 @@ static const struct results_metric metrics[METRICS] = {
     {"failed_percent", "failed %", 2},
     {"exchanges_per_s", "exchanges/s", 1}};
 
-static const struct { uint32_t longest_ms, pairs; } pauses[] = {{100, 200}, {2000, 40}};
+static const struct { uint32_t longest_ms, pairs; } pauses[] = {{100, 400}, {2000, 250}};
 static const uint32_t intervals_ms[] = {20, 50, 100, 1000, 100000};
 
 static void run_pairs(uint32_t interval_ms, uint64_t pause_us, uint32_t pairs, uint64_t seed,
-                      struct results *results, size_t row) {
+                      double *figures) {
     struct world_conf conf;
     struct lab_tally tally = {0};
     struct lab_register hot;
@@ -41,14 +41,38 @@ static void run_pairs(uint32_t interval_ms, uint64_t pause_us, uint32_t pairs, u
         world_elapse(lab->world, prng_below(&lab->prng, pause_us));
     }
     world_stats(lab->world, &after);
-    results_sample(results, row, STALE, lab_stale_percent(&tally));
-    results_sample(results, row, LOOSE, lab_loose_percent(&tally));
-    results_sample(results, row, FAILED, lab_failed_percent(&tally));
-    results_sample(results, row, EXCHANGES,
-                   (double)(after.antientropy_exchanges - before.antientropy_exchanges) * 1e6 /
-                       (double)(world_now_us(lab->world) - from_us));
+    figures[STALE] = lab_stale_percent(&tally);
+    figures[LOOSE] = lab_loose_percent(&tally);
+    figures[FAILED] = lab_failed_percent(&tally);
+    figures[EXCHANGES] = (double)(after.antientropy_exchanges - before.antientropy_exchanges) *
+                         1e6 / (double)(world_now_us(lab->world) - from_us);
     lab_register_free(&hot);
     lab_free(&lab);
+}
+
+/* All settings, seed by seed. */
+struct settings {
+    struct experiment_run *run;
+    struct results *results;
+};
+
+static void measure(void *arg, uint32_t number, double *figures) {
+    const struct experiment_run *run = ((const struct settings *)arg)->run;
+    uint32_t setting = number / run->seeds;
+    size_t k = setting / COUNT(intervals_ms), i = setting % COUNT(intervals_ms);
+    run_pairs(intervals_ms[i], pauses[k].longest_ms * 1000, experiment_size(run, pauses[k].pairs),
+              run->seed + number % run->seeds, figures);
+}
+
+static void take(void *arg, uint32_t number, const double *figures) {
+    struct settings *settings = arg;
+    uint32_t setting = number / settings->run->seeds;
+    size_t row =
+        results_row(settings->results, "%u %u", pauses[setting / COUNT(intervals_ms)].longest_ms,
+                    intervals_ms[setting % COUNT(intervals_ms)]);
+    for (uint32_t metric = 0; metric < METRICS; metric++) {
+        results_sample(settings->results, row, metric, figures[metric]);
+    }
 }
 
 void experiment_sync(struct experiment_run *run) {
@@ -56,16 +80,13 @@ void experiment_sync(struct experiment_run *run) {
         run, "sync-interval", "sync-interval: N=4 R=1 W=3, 5% of frames lost, a hot key",
         "pause_ms interval_ms", metrics, METRICS);
     experiment_steps(run, run->seeds * (uint32_t)(COUNT(intervals_ms) * COUNT(pauses)));
-    for (size_t k = 0; k < COUNT(pauses); k++) {
-        for (size_t i = 0; i < COUNT(intervals_ms); i++) {
-            size_t row = results_row(table, "%u %u", pauses[k].longest_ms, intervals_ms[i]);
-            for (uint32_t s = 0; s < run->seeds; s++) {
-                run_pairs(intervals_ms[i], pauses[k].longest_ms * 1000,
-                          experiment_size(run, pauses[k].pairs), run->seed + s, table, row);
-                experiment_step(run);
-            }
-        }
-    }
+    struct settings settings = {run, table};
+    experiment_split(run, &(struct experiment_split){
+                              .count = run->seeds * (uint32_t)(COUNT(intervals_ms) * COUNT(pauses)),
+                              .figures = METRICS,
+                              .arg = &settings,
+                              .measure = measure,
+                              .take = take});
     struct plot plot;
     plot_init(&plot, "sync-interval", "sync-interval: N=4 R=1 W=3, 5% of frames lost");
     struct plot_panel *panel = plot_panel(&plot, "stale reads", "ms between comparisons",

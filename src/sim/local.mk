@@ -15,7 +15,7 @@ src_sim_libsim_a_SOURCES = \
 	src/sim/clock.c src/sim/clock.h \
 	src/sim/cluster.c src/sim/cluster.h src/sim/cluster_faults.c src/sim/cluster_internal.h \
 	src/sim/disk.c src/sim/disk.h \
-	src/sim/experiment.c src/sim/experiment.h src/sim/experiment_availability.c \
+	src/sim/experiment.c src/sim/experiment.h src/sim/experiment_availability.c src/sim/experiment_split.c \
 	src/sim/experiment_drops.c src/sim/experiment_failures.c src/sim/experiment_latency.c src/sim/experiment_list.c \
 	src/sim/experiment_quorum.c src/sim/experiment_repair.c src/sim/experiment_scale.c \
 	src/sim/experiment_staleness.c src/sim/experiment_sync.c src/sim/experiment_anti_entropy.c \
@@ -24,7 +24,7 @@ src_sim_libsim_a_SOURCES = \
 	src/sim/history.c src/sim/history.h src/sim/history_text.c \
 	src/sim/jobs.c src/sim/jobs.h \
 	src/sim/judge.c src/sim/judge.h \
-	src/sim/lab.c src/sim/lab.h \
+	src/sim/lab.c src/sim/lab_disk.c src/sim/lab_disk.h src/sim/lab.h \
 	src/sim/load.c src/sim/load.h \
 	src/sim/losses.c src/sim/losses.h \
 	src/sim/machine.c src/sim/machine.h src/sim/machine_life.c \

@@ -16,7 +16,7 @@
 #include "base/prng.h"
 #include "sim/queue.h"
 
-#define NETWORK_MAX_NODES 64
+#define NETWORK_MAX_NODES 256
 #define NETWORK_HOST_BYTES 64
 
 /* One direction between two machines. */

@@ -410,7 +410,7 @@ static const struct {
     {"drops", "drops:", "W  wait_ms  drop%", 3, 18},
     {"scale", "scale: 4096", "nodes", 1, 2},
     {"scale", "scale: an idle", "nodes", 1, 2},
-    {"anti-entropy", "anti-entropy:", "K  messages", 1, 9},
+    {"anti-entropy", "anti-entropy:", "K  messages", 1, 15},
     {"staleness", "staleness:", "net  R  W", 2, 48},
     {"availability", "availability:", "quorum  R  W", 2, 40},
 };
