@@ -46,40 +46,74 @@ void op_write_start(struct coordinator *co, struct request *request) {
 
 /* ---- catching up ----------------------------------------------------------------------------- */
 
+static void ask_for_dot(struct coordinator *co, struct request *request,
+                        struct write_target *target) {
+    struct wire_msg msg = {.kind = WIRE_READ};
+    msg.read.id = request_id(request);
+    msg.read.key = (struct resp_slice){request->key->bytes, request->key->len};
+    target->answered = false;
+    target->asked = target->member != MEMBER_SELF && peers_say(co->peers, target->member, &msg);
+    request->write.catching_up += target->asked;
+}
+
+static void ask_homes_for_dot(struct coordinator *co, struct request *request) {
+    struct op_write *op = &request->write;
+    for (uint8_t i = 0; i < op->to.home_count; i++) {
+        ask_for_dot(co, request, &op->to.all[i]);
+        op->silent += !op->to.all[i].asked && op->to.all[i].member != MEMBER_SELF;
+    }
+}
+
 /* The client's context names a dot that this copy has not seen: only with the object that carries it can the write
  * replace it and leave lower dots of the same actor alone. Asks the other homes; says whether anybody was asked. */
 static bool catch_up(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
-    struct wire_msg msg = {.kind = WIRE_READ};
-    msg.read.id = request_id(request);
-    msg.read.key = (struct resp_slice){request->key->bytes, request->key->len};
     write_targets_plan(co, request); /* those that stand in for silent homes may know it, too */
-    for (uint8_t i = 0; i < op->to.home_count; i++) {
-        struct write_target *home = &op->to.all[i];
-        home->asked = home->member != MEMBER_SELF && peers_say(co->peers, home->member, &msg);
-        op->catching_up += home->asked;
-        op->silent += !home->asked && home->member != MEMBER_SELF;
-    }
-    for (uint8_t i = op->to.home_count; i < op->to.count; i++) {
-        struct write_target *target = &op->to.all[i];
-        target->asked = target->member != MEMBER_SELF && peers_say(co->peers, target->member, &msg);
-        op->catching_up += target->asked;
-    }
-    if (op->catching_up > 0)
-        op->state = WRITE_CATCHING_UP;
+    ask_homes_for_dot(co, request);
+    for (uint8_t i = op->to.home_count; i < op->to.count; i++)
+        ask_for_dot(co, request, &op->to.all[i]);
+    op->state = WRITE_CATCHING_UP;
     return op->catching_up > 0;
 }
 
-/* The dot is on none of the homes that answered. If all did, it was lost or never acknowledged, and the write goes on
- * without it; else it may be where nobody answered, and a write beside what it should replace would be a lie. */
+/* No home knows the dot, but a fallback may still owe it to them, whether or not they are healthy now: asks the next
+ * fallbacks, and behind the last ones the homes again, for what was handed over meanwhile. Says whether anybody was
+ * asked. */
+static bool catch_up_further(struct coordinator *co, struct request *request) {
+    struct op_write *op = &request->write;
+    uint16_t list[RING_MAX_MEMBERS];
+    if (op->asked_again || !co->core->conf.sloppy_quorum || !co->core->conf.hinted_handoff)
+        return false;
+    size_t listed = placement_list(co->placement, request->partition, list, RING_MAX_MEMBERS);
+    if (op->listed == 0)
+        op->listed = op->to.home_count;
+    op->to.count = op->to.home_count;
+    for (; op->listed < listed && op->to.count < WRITE_MAX_TARGETS; op->listed++) {
+        struct write_target *target = &op->to.all[op->to.count++];
+        *target = (struct write_target){.member = list[op->listed]};
+        ask_for_dot(co, request, target);
+        op->silent += !target->asked && target->member != MEMBER_SELF;
+    }
+    if (op->catching_up == 0 && op->listed >= listed) {
+        op->asked_again = true;
+        ask_homes_for_dot(co, request);
+    }
+    return op->catching_up > 0;
+}
+
+/* The dot is with none of those that answered. If all did that may have it, it was lost or never acknowledged, and the
+ * write goes on without it; else a write beside what it should replace would be a lie. */
 static void give_up_catching(struct coordinator *co, struct request *request) {
+    bool homes_spoke = request->write.silent == 0 || request->write.listed > 0;
+    if (homes_spoke && catch_up_further(co, request))
+        return;
     if (request->write.silent == 0) {
         load(co, request, WRITE_RELOADING);
         return;
     }
     co->core->stats.quorum_failures_write++;
     coordinator_fail(co, request, RD_ENOQUORUM,
-                     "the write that the context names is not known here, and %u of the replicas "
+                     "the write that the context names is not known here, and %u of the nodes "
                      "that may know it did not answer; nothing was written",
                      request->write.silent);
 }
@@ -91,7 +125,7 @@ void op_write_caught_up(struct coordinator *co, struct request *request, uint16_
     if (op->state != WRITE_CATCHING_UP || target == NULL)
         return;
     target->answered = true;
-    op->silent += !good && target < op->to.all + op->to.home_count;
+    op->silent += !good && (op->listed > 0 || target < op->to.all + op->to.home_count);
     if (object != NULL && object_merge(&op->seen, object, NULL) != RD_OK) {
         coordinator_fail(co, request, RD_ENOMEM, "out of memory; nothing was written");
         return;

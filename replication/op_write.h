@@ -53,7 +53,9 @@ struct op_write {
     struct write_targets to;
     bool standing_in;    /* the node is no home of the key: its copy is a hint */
     uint8_t catching_up; /* answers still expected in CATCHING_UP */
-    uint8_t silent;      /* other homes that could not be asked then, or gave no good answer */
+    uint16_t silent;     /* others that could not be asked then, or gave no good answer */
+    uint16_t listed;     /* of the partition's list of members so many were asked then; 0: homes */
+    bool asked_again;    /* the homes have been, behind all others */
     bool stored;         /* the node's own copy is durable in this round */
     bool sent;           /* something left this node: the outcome may be unknown */
     bool existed;

@@ -110,6 +110,8 @@ static const struct scenario scenarios[] = {
      scenario_notfound_from_empty_fallback},
     {"one_reachable_node", "with W=1 any node alone takes a write", 6, scenario_one_reachable_node},
     {"limit_blocks_heal", "max-siblings binds clients, never hints", 0, scenario_limit_blocks_heal},
+    {"context_of_a_fallback", "what a context names is looked for where fallbacks keep it", 6,
+     scenario_context_of_a_fallback},
     {"bootstrap_race", "five fresh nodes in any order form one cluster and lose nothing", 0,
      scenario_bootstrap_race},
     {"birth_answer_lost", "a promise that is lost on its way holds up no birth", 3,

@@ -78,6 +78,7 @@ void scenario_sloppy_first_round(struct cluster *c);
 void scenario_notfound_from_empty_fallback(struct cluster *c);
 void scenario_one_reachable_node(struct cluster *c);
 void scenario_limit_blocks_heal(struct cluster *c);
+void scenario_context_of_a_fallback(struct cluster *c);
 
 /* scenario_repair.c: replicas that agree in the end, without being read. */
 void scenario_repair_in_the_background(struct cluster *c);

@@ -334,3 +334,46 @@ void scenario_limit_blocks_heal(struct cluster *none) {
     expect_homes(c, key, "{d}");
     cluster_stop(&c);
 }
+
+/* A DYNDEL names, alone, a write that only a fallback keeps, though all homes are back: while that one is away nothing can be deleted, and
+ * when it can be asked it is. */
+void scenario_context_of_a_fallback(struct cluster *c) {
+    char key[32];
+    begin(c, key);
+    isolate_homes(c);
+    for (unsigned node = 5; node <= 6; node++) {
+        cluster_isolate(c, node);
+    }
+    struct op request = {.kind = CLIENT_WRITE,
+                         .node = 3,
+                         .w = 1,
+                         .with_context = true,
+                         .key = mem_blob(key, strlen(key)),
+                         .value = mem_blob("v1", 2)};
+    cluster_expect_outcome(c, cluster_ask(c, &request), RD_OK);
+    blob_unref(request.value);
+    request.value = mem_blob("v2", 2);
+    struct op *seen = cluster_ask(c, &request);
+    cluster_expect_outcome(c, seen, RD_OK);
+    cluster_expect_true(c, seen->stand_ins == 1, "n4 stands in for the homes");
+    blob_unref(request.key);
+    blob_unref(request.value);
+
+    cluster_heal_all(c);
+    cluster_isolate(c, 4);
+    cluster_elapse_ms(c, 3000);
+    cluster_expect_outcome(c, cluster_dynset_later(c, 1, key, NULL, seen), RD_ENOQUORUM);
+    for (unsigned node = 1; node <= 3; node++) {
+        cluster_keep(c, 4, node, WIRE_WRITE, 1000); /* what it owes does not arrive */
+    }
+    cluster_heal_all(c);
+    cluster_elapse_ms(c, 3000);
+    expect_homes(c, key, "nothing");
+    cluster_dynset(c, 1, key, NULL, seen);
+    cluster_elapse_ms(c, 10);
+    expect_homes(c, key, "{v1}");
+    cluster_release(c);
+    heal(c);
+    expect_homes(c, key, "{v1}");
+    cluster_expect_everywhere(c, key, "v1");
+}
