@@ -31,7 +31,7 @@ tests_lib_libtest_a_SOURCES = \
 	tests/lib/oom.c tests/lib/oom.h \
 	tests/lib/run.c tests/lib/run.h
 
-TESTS += $(check_PROGRAMS) scripts/tidy scripts/tidy-selftest
+TESTS += $(check_PROGRAMS)
 dist_check_SCRIPTS += scripts/tidy scripts/tidy-selftest
 EXTRA_DIST += scripts/tidy.allow
 

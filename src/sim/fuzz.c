@@ -279,7 +279,7 @@ static void judge_sums(struct run *run) {
         struct left left = left_look(run->world, key, false);
         const struct op *last = left_is_unreadable(&left) ? NULL : read_all(run, key, i);
         if (last != NULL &&
-            !sums_check(&run->plan, world_history(run->world), ops, key, last, text)) {
+            !check_sums(&run->plan, world_history(run->world), ops, key, last, text)) {
             violated(run, text);
         }
         object_free(&left.merged);

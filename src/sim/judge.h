@@ -20,6 +20,11 @@
  *   known: surely if W+W>N.
  * - An expired value may be gone, and may be seen (replies carry it, readers hide it). One that
  *   expires must be there until then where all clocks are exact.
+ * - Sums (check_sums.c): an acknowledged read-modify-write must be in the value where no fault parts nodes
+ *   that run; under sloppy quorums only if every one of the key that may have happened rests on homes.
+ * - What acknowledgements rest on (sim/check_kept): rows that a fault destroyed, or whose disk is away,
+ *   are forgiven.
+ * - Tombstones and idle vector entries (sim/check_reaped) need be gone only after a calm time at the end.
  * - Where faults went beyond the promise nothing need be there and nothing need be gone. */
 #ifndef RD_SIM_JUDGE_H
 #define RD_SIM_JUDGE_H
@@ -115,6 +120,12 @@ void check_quorum(struct judge *judge, const struct judged_key *key);
  * deleted before, nor one that nobody wrote; vectors hold no more entries than there were writes.
  */
 void check_siblings(struct judge *judge, const struct judged_key *key, const struct op *last);
+
+/* check_sums.c: judges the sum under `key`, of which `last` is a read of all replicas after all has healed, by the first `ops` requests of the history: nothing
+ * is in it twice or was never asked for; and if the plan keeps the network whole, all that was acknowledged is in it. Where a fallback may
+ * have stood in for a home in one of them, what that home alone has may be lost. Returns false and fills `text` if not. */
+bool check_sums(const struct plan *plan, const struct history *history, size_t ops,
+                const struct blob *key, const struct op *last, char text[160]);
 
 /* check_scan.c: each scan that went through returned every key that was there all the time, and none
  * that was surely gone. */

@@ -12,6 +12,7 @@ src_sim_libsim_a_SOURCES = \
 	src/sim/check_reaped.c \
 	src/sim/check_scan.c \
 	src/sim/check_siblings.c \
+	src/sim/check_sums.c \
 	src/sim/clock.c src/sim/clock.h \
 	src/sim/cluster.c src/sim/cluster.h src/sim/cluster_faults.c src/sim/cluster_internal.h \
 	src/sim/disk.c src/sim/disk.h \

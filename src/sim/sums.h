@@ -16,12 +16,6 @@ rmw_fn sums_compute;
 /* The key of sum `i` < SUMS_KEYS: a new blob. */
 struct blob *sums_key(uint32_t i);
 
-/* Judges the sum under `key`, of which `last` is a read of all replicas after all has healed, by the first `ops` requests of the history: nothing
- * is in it twice or was never asked for; and if the plan keeps the network whole, all that was acknowledged is in it. Where a fallback may
- * have stood in for a home in one of them, what that home alone has may be lost. Returns false and fills `text` if not. */
-bool sums_check(const struct plan *plan, const struct history *history, size_t ops,
-                const struct blob *key, const struct op *last, char text[160]);
-
 /* True if no fault of the plan can part nodes that both run, or take an answer's time. */
 bool sums_is_calm(const struct plan *plan);
 

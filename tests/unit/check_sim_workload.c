@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sim/judge.h"
 #include "sim/mem.h"
 #include "sim/sums.h"
 #include "tests/lib/run.h"
@@ -292,7 +293,7 @@ static bool holds_if(const char *sum, bool lossy, bool sloppy) {
     calm.world.network.drop_ppm = lossy;
     calm.world.node.sloppy_quorum = sloppy;
     mem_must(object_write(&last.object, &(struct context){0}, &dot, 5, value, 0));
-    bool fine = sums_check(&calm, &asked, asked.count, key, &last, text);
+    bool fine = check_sums(&calm, &asked, asked.count, key, &last, text);
     object_free(&last.object);
     blob_unref(key);
     blob_unref(value);
