@@ -151,7 +151,8 @@ static bool take_row(struct reap *reap, const struct scanned_row *row) {
         return true; /* not ours, or damaged: others see to that */
     uint64_t gone_ms = shrink_gone_ms(&object), due_ms = shrink_due_ms(&object, conf->n);
     bool gone = gone_ms != 0 && gone_ms <= before_ms;
-    if (gone || (due_ms != 0 && due_ms <= before_ms && shrink_idle_entries(&object) > conf->n)) {
+    bool crowded = object.count > 0 && shrink_idle_entries(&object) > conf->n;
+    if (gone || (due_ms != 0 && due_ms <= before_ms && crowded)) {
         reap->any = true;
         if (early && gone) {
             taken = forget_at_once(reap, row, &object);
@@ -160,8 +161,10 @@ static bool take_row(struct reap *reap, const struct scanned_row *row) {
         }
         if (reap->round == NULL)
             reap->round = reap_round_new(reap);
-        taken = reap->round != NULL && reap_round_has_room(reap->round, row->key.len) &&
-                reap_round_add(reap->round, row->key, partition, &object, gone) == RD_OK;
+        /* The vector first: it needs nobody's clock, and by those of other homes the value may live for years yet. */
+        taken =
+            reap->round != NULL && reap_round_has_room(reap->round, row->key.len) &&
+            reap_round_add(reap->round, row->key, partition, &object, gone && !crowded) == RD_OK;
     }
     object_free(&object);
     return taken;

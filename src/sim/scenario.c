@@ -77,6 +77,8 @@ static const struct scenario scenarios[] = {
      scenario_late_frame_vs_reap},
     {"ttl_divergence", "expiry by clocks that differ causes no repair, and nothing returns", 0,
      scenario_ttl_divergence},
+    {"expired_here_alive_there", "a value that lives by some clocks keeps no crowded vector", 0,
+     scenario_expired_here_alive_there},
     {"million_expiries", "many keys that expire together cause no storm", 0,
      scenario_million_expiries},
     {"cursor_restart", "an exchange whose link breaks every second comes to its end", 0,

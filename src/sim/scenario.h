@@ -106,6 +106,7 @@ void scenario_doomstone_crash(struct cluster *c);
 void scenario_read_repair_vs_delete(struct cluster *c);
 void scenario_late_frame_vs_reap(struct cluster *c);
 void scenario_ttl_divergence(struct cluster *c);
+void scenario_expired_here_alive_there(struct cluster *c);
 void scenario_million_expiries(struct cluster *c);
 
 /* scenario_birth.c: how clusters form, and who does not belong. */

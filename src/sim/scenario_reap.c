@@ -323,6 +323,36 @@ void scenario_ttl_divergence(struct cluster *c) {
     cluster_stop(&c);
 }
 
+/* n2 dies after each of its writes, so the vector of the key is crowded with former processes. The value has expired by the clock of n1, who drives, and
+ * by nobody else's. */
+void scenario_expired_here_alive_there(struct cluster *c) {
+    enum { LIVES = 8, HOUR_MS = 3600000 };
+    char key[32];
+    assert(c == NULL);
+    c = begin(3, key);
+    set_grace(c, 1000000000);
+    for (unsigned i = 0; i < LIVES; i++) {
+        cluster_set(c, 2, key, "former");
+        cluster_crash(c, 2);
+        cluster_restart(c, 2);
+        cluster_await_up(c, 2);
+    }
+    cluster_skew_ms(c, 1, 2 * HOUR_MS);
+    uint64_t expires_ms = wall_ms(c, 2) + HOUR_MS;
+    cluster_expect_outcome(c, set_expiring(c, 2, key, expires_ms), RD_OK);
+    heal(c);
+    set_grace(c, 0);
+    cluster_elapse_ms(c, 30000);
+    expect_homes(c, key, "{x}");
+    cluster_expect_true(c, totals(c).tombstones_reaped == 0, "two homes can still read it");
+    cluster_expect_true(c, totals(c).vectors_pruned == 1,
+                        "but its vector needs no clock to become small");
+    cluster_skew_ms(c, 2, 2 * HOUR_MS);
+    cluster_skew_ms(c, 3, 2 * HOUR_MS);
+    expect_forgotten(c);
+    cluster_stop(&c);
+}
+
 /* Many keys expire in one millisecond: nothing is sent then, and forgetting them costs few messages, at a bounded pace. */
 void scenario_million_expiries(struct cluster *c) {
     enum { KEYS = 4000 };
