@@ -99,12 +99,13 @@ static int compare_words(const void *a, const void *b) {
 /* Sorts the innermost list of keys in a reply to KEYS or SCAN, whose order nobody promises. */
 static void sort_keys(const char *command, char *reply) {
     char *words[64], *from = strrchr(reply, '['), *to = strchr(reply, ']'), *rest = NULL;
-    char copy[1024], *out = from + 1;
+    char copy[1024];
     size_t count = 0;
     if ((!begins(command, "KEYS ") && !begins(command, "SCAN ")) || from == NULL || to == NULL ||
         (size_t)(to - from) > sizeof copy) {
         return;
     }
+    char *out = from + 1;
     snprintf(copy, sizeof copy, "%.*s", (int)(to - from - 1), from + 1);
     for (char *word = strtok_r(copy, ", ", &rest); word != NULL;
          word = strtok_r(NULL, ", ", &rest)) {
