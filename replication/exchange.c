@@ -44,17 +44,10 @@ void exchange_free(struct exchange *x) {
 }
 
 bool exchange_say(struct exchange *x, uint16_t member, const struct wire_msg *msg) {
-    struct blob *frame;
-    if (wire_encode(msg, &frame) != RD_OK)
-        return false;
-    bool sent = peers_send(x->peers, member, frame);
-    if (sent) {
-        x->core->stats.antientropy_bytes += frame->len;
-        x->core->stats.antientropy_messages++;
-        budget_spend(x->budget, frame->len);
-    }
-    blob_unref(frame);
-    return sent;
+    uint32_t sent = peers_say_in_background(x->peers, x->budget, member, msg);
+    x->core->stats.antientropy_bytes += sent;
+    x->core->stats.antientropy_messages += sent > 0;
+    return sent > 0;
 }
 
 void exchange_progress(struct exchange *x) {

@@ -183,6 +183,17 @@ bool peers_say(struct peers *peers, uint16_t member, const struct wire_msg *msg)
     return true;
 }
 
+uint32_t peers_say_in_background(struct peers *peers, struct budget *budget, uint16_t member,
+                                 const struct wire_msg *msg) {
+    struct blob *frame;
+    if (wire_encode(msg, &frame) != RD_OK)
+        return 0;
+    uint32_t sent = peers_send(peers, member, frame) ? frame->len : 0;
+    budget_spend(budget, sent);
+    blob_unref(frame);
+    return sent;
+}
+
 void peers_send_everywhere(struct peers *peers, struct blob *frame) {
     for (struct link *link = peers->links; link != NULL; link = link->hh.next)
         if (link->state == LINK_READY)

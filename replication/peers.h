@@ -8,6 +8,7 @@
 #ifndef RD_REPLICATION_PEERS_H
 #define RD_REPLICATION_PEERS_H
 
+#include "replication/budget.h"
 #include "replication/failure.h"
 #include "replication/handshake.h"
 #include "replication/latency.h"
@@ -175,6 +176,11 @@ bool peers_send(struct peers *peers, uint16_t member, struct blob *frame);
 
 /* Encodes and sends. False also if memory is out: the frame is lost as any frame may be. */
 bool peers_say(struct peers *peers, uint16_t member, const struct wire_msg *msg);
+
+/* The same for work of the background: nobody waits for an answer in time, and the frame counts against the
+ * budget. Returns its bytes; 0: not sent. */
+uint32_t peers_say_in_background(struct peers *peers, struct budget *budget, uint16_t member,
+                                 const struct wire_msg *msg);
 
 /* Sends `frame` over every ready link: two of a member's, if there are two. */
 void peers_send_everywhere(struct peers *peers, struct blob *frame);

@@ -37,15 +37,8 @@ static uint64_t now_us(const struct reap *reap) {
 }
 
 bool reap_say(struct reap *reap, uint16_t member, const struct wire_msg *msg) {
-    struct blob *frame;
-    if (wire_encode(msg, &frame) != RD_OK)
-        return false;
-    bool sent = peers_send(reap->peers, member, frame);
-    if (sent) {
-        reap->core->stats.reap_messages++;
-        budget_spend(reap->budget, frame->len);
-    }
-    blob_unref(frame);
+    bool sent = peers_say_in_background(reap->peers, reap->budget, member, msg) > 0;
+    reap->core->stats.reap_messages += sent;
     return sent;
 }
 
@@ -71,6 +64,10 @@ static uint64_t due_before_ms(const struct reap *reap) {
     uint64_t wall_ms = reap->core->now.wall_us / 1000;
     uint64_t grace_ms = reap->core->conf.tombstone_grace_ms;
     return wall_ms > grace_ms ? wall_ms - grace_ms : 1;
+}
+
+static void spend_row(struct reap *reap, const struct scanned_row *row) {
+    budget_spend(reap->budget, ROW_COST + (row->value == NULL ? 0 : row->value->len));
 }
 
 static void ask_page(struct reap *reap) {
@@ -144,7 +141,7 @@ static bool take_row(struct reap *reap, const struct scanned_row *row) {
     uint64_t before_ms = due_before_ms(reap);
     struct object object;
     bool taken = true;
-    budget_spend(reap->budget, ROW_COST + (row->value == NULL ? 0 : row->value->len));
+    spend_row(reap, row);
     bool early = RD_PLANTED(reap->core, EARLY_REAP);
     if (!(drives(reap, partition) || early) || row->value == NULL ||
         object_decode(row->value->bytes, row->value->len, &object) != RD_OK)
@@ -189,7 +186,7 @@ static void count_tombstones(struct reap *reap, const struct scanned_row *rows, 
     struct tombstones *tombstones = &reap->core->tombstones;
     size_t i = 0;
     for (; i < count && pass(reap, &rows[i]); i++) {
-        budget_spend(reap->budget, ROW_COST + (rows[i].value == NULL ? 0 : rows[i].value->len));
+        spend_row(reap, &rows[i]);
         tombstones->count += !rows[i].is_live;
         tombstones->counted_ms = rows[i].due_ms;
     }
