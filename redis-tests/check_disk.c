@@ -155,6 +155,15 @@ static bool small_disk(const struct node *node, unsigned megabytes) {
     return true;
 }
 
+/* One node, not started, on a disk of 40 MB; NULL as above. */
+static struct cluster *make_on_small_disk(void) {
+    struct cluster *c = cluster_make(1, "");
+    if (!small_disk(&c->nodes[0], 40)) {
+        cluster_free(&c);
+    }
+    return c;
+}
+
 static const char *ballast_of(const struct node *node) {
     static char path[PROC_PATH + 16];
     snprintf(path, sizeof path, "%s/data/ballast", node->dir);
@@ -201,10 +210,9 @@ static int write_until_full(struct client *client, const char *key, size_t len) 
 }
 
 START_TEST(a_full_disk_and_space_again) {
-    struct cluster *c = cluster_make(1, "");
+    struct cluster *c = make_on_small_disk();
     struct client client;
-    if (!small_disk(&c->nodes[0], 40)) {
-        cluster_free(&c);
+    if (c == NULL) {
         return;
     }
     node_start(&c->nodes[0]);
@@ -242,10 +250,9 @@ static void expect_no_start(const struct node *node) {
 }
 
 START_TEST(a_first_start_on_a_full_disk) {
-    struct cluster *c = cluster_make(1, "");
+    struct cluster *c = make_on_small_disk();
     struct client client;
-    if (!small_disk(&c->nodes[0], 40)) {
-        cluster_free(&c);
+    if (c == NULL) {
         return;
     }
     fill_disk(&c->nodes[0]);
@@ -263,10 +270,9 @@ END_TEST
 
 /* It has data, from a clean stop or from a kill. With nothing to make it serves reads; else it says why it does not start. */
 START_TEST(a_later_start_on_a_full_disk) {
-    struct cluster *c = cluster_make(1, "");
+    struct cluster *c = make_on_small_disk();
     struct client client;
-    if (!small_disk(&c->nodes[0], 40)) {
-        cluster_free(&c);
+    if (c == NULL) {
         return;
     }
     node_start(&c->nodes[0]);

@@ -156,7 +156,7 @@ tests_unit_check_hint_ledger_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_hint_ledger_LDFLAGS = $(OOM_LDFLAGS)
 
 check_PROGRAMS += tests/unit/check_handoff
-tests_unit_check_handoff_SOURCES = tests/unit/check_handoff.c $(NODE_RIG)
+tests_unit_check_handoff_SOURCES = tests/unit/check_handoff.c $(NODE_RIG) $(NODE_RIG_OOM)
 tests_unit_check_handoff_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_handoff_LDFLAGS = $(OOM_LDFLAGS)
 
@@ -213,6 +213,7 @@ tests_fuzz_fuzz_context_LDADD = $(UP_TO_REPLICATION)
 tests_fuzz_fuzz_context_LDFLAGS = $(FUZZ_LDFLAGS)
 
 # Tests of protocols drive one node on a bench.
+NODE_RIG_OOM = tests/lib/node_rig_oom.c tests/lib/node_rig_oom.h
 NODE_RIG = \
 	tests/lib/node_rig.c tests/lib/node_rig.h \
 	tests/lib/node_rig_words.c tests/lib/node_rig_words.h \
@@ -292,7 +293,7 @@ tests_fuzz_fuzz_node_LDADD = $(UP_TO_REPLICATION)
 tests_fuzz_fuzz_node_LDFLAGS = $(FUZZ_LDFLAGS)
 
 check_PROGRAMS += tests/unit/check_node_oom
-tests_unit_check_node_oom_SOURCES = tests/unit/check_node_oom.c $(NODE_RIG)
+tests_unit_check_node_oom_SOURCES = tests/unit/check_node_oom.c $(NODE_RIG) $(NODE_RIG_OOM)
 tests_unit_check_node_oom_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_node_oom_LDFLAGS = $(OOM_LDFLAGS)
 

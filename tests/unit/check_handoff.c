@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/lib/node_rig_oom.h"
 #include "tests/lib/node_rig_words.h"
 #include "tests/lib/oom.h"
 #include "tests/lib/run.h"
@@ -507,26 +508,7 @@ END_TEST
 
 /* ---- without memory ------------------------------------------------------------------------------ */
 
-static unsigned long left; /* allocations in steps until one fails; 0: none will */
-static bool fired;
-static unsigned long before;
-
-static void begin_step(void *arg) {
-    (void)arg;
-    before = oom_count();
-    if (left > 0)
-        oom_fail_at((unsigned)left);
-}
-
-static void end_step(void *arg) {
-    (void)arg;
-    unsigned long made = oom_count() - before;
-    if (oom_stop()) {
-        fired = true;
-        left = 0;
-    }
-    left = left > made ? left - made : left == 0 ? 0 : 1;
-}
+static struct oom_steps oom;
 
 /* Answers all frames that wait, as well as can be. */
 static void answer_all(void) {
@@ -546,10 +528,8 @@ static void answer_all(void) {
  * acknowledged is there, and in the end all is delivered. */
 static void live(unsigned long failing) {
     setup();
-    rig.before_step = begin_step;
-    rig.after_step = end_step;
-    left = failing;
-    fired = false;
+    oom = (struct oom_steps){.left = failing};
+    oom_steps_watch(&oom, &rig);
     ask_to_keep(1, 7, 0, "2", true);
     rig_settle(&rig);
     bool kept = rig_waiting(&rig, 1, WIRE_WRITE_ANSWER) > 0 &&
@@ -568,12 +548,12 @@ static void live(unsigned long failing) {
     rig_elapse(&rig, 500);
     client_reply_free(rig_reply(&rig, tag));
     client_reply_free(rig_reply(&rig, read));
-    unsigned long rest = left;
-    left = 0; /* not while they shake hands */
+    unsigned long rest = oom.left;
+    oom.left = 0; /* not while they shake hands */
     for (unsigned peer = 1; peer <= 4; peer++)
         if (rig.peers[peer] == 0)
             rig_link(&rig, peer, true);
-    left = rest;
+    oom.left = rest;
     for (int i = 0; i < 60 && (i < 10 || rig_stats(&rig).hints_pending > 0); i++) {
         pass(100);
         answer_all();
@@ -586,7 +566,7 @@ static void live(unsigned long failing) {
 
 START_TEST(whatever_fails_hints_are_kept_and_delivered) {
     oom_spare(sizeof(UT_hash_table), HASH_INITIAL_NUM_BUCKETS * sizeof(UT_hash_bucket));
-    for (unsigned long n = 1; n == 1 || fired; n++)
+    for (unsigned long n = 1; n == 1 || oom.fired; n++)
         live(n);
     oom_spare(0, 0);
 }

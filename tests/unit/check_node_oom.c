@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "tests/lib/node_rig_oom.h"
 #include "tests/lib/node_rig_words.h"
 #include "tests/lib/oom.h"
 #include "tests/lib/run.h"
@@ -16,31 +17,7 @@ static struct rig rig;
 
 /* ---- failing --------------------------------------------------------------------------------- */
 
-static unsigned long left;    /* allocations in steps until one fails; 0: none will */
-static unsigned long lasting; /* 0: that one; else all behind it in the same step too */
-static unsigned long before;
-static bool fired;
-
-static void begin_step(void *arg) {
-    (void)arg;
-    before = oom_count();
-    if (left > 0 && lasting)
-        oom_fail_from((unsigned)left);
-    else if (left > 0)
-        oom_fail_at((unsigned)left);
-}
-
-static void end_step(void *arg) {
-    (void)arg;
-    unsigned long made = oom_count() - before;
-    if (oom_stop()) {
-        fired = true;
-        left = 0;
-    }
-    left = left > made ? left - made : left == 0 ? 0 : 1;
-    if (fired)
-        left = 0;
-}
+static struct oom_steps oom;
 
 /* ---- one life -------------------------------------------------------------------------------- */
 
@@ -155,8 +132,7 @@ static void finish(void) {
 static void live_born(void) {
     struct node_conf conf = rig_conf();
     rig_start_born(&rig, &conf, 2, true);
-    rig.before_step = begin_step;
-    rig.after_step = end_step;
+    oom_steps_watch(&oom, &rig);
     serve();
     serve_peers();
     rig_cut(&rig, 1);
@@ -169,10 +145,10 @@ static void live_born(void) {
 
 /* Puts a link to peer i up, as far as the handshake gets without memory. */
 static void try_link(unsigned peer) {
-    unsigned long kept = left;
-    left = 0; /* rig_link insists on success */
+    unsigned long kept = oom.left;
+    oom.left = 0; /* rig_link insists on success */
     rig_link(&rig, peer, false);
-    left = kept;
+    oom.left = kept;
     struct member member = {.id = rig_id(peer), .generation = 1, .vnodes = 16};
     struct wire_msg msg = {.kind = WIRE_ENTRIES};
     struct buf entry = {0};
@@ -187,8 +163,7 @@ static void live_unborn(void) {
     rig.conf = conf;
     rig_store_identity(&rig);
     rig_start(&rig, &conf);
-    rig.before_step = begin_step;
-    rig.after_step = end_step;
+    oom_steps_watch(&oom, &rig);
     rig_settle(&rig);
     for (unsigned i = 1; i <= 2; i++)
         if (rig.node->identity.durable)
@@ -211,11 +186,9 @@ static void run_all(void (*live)(void), bool last) {
     oom_spare(sizeof(UT_hash_table), HASH_INITIAL_NUM_BUCKETS * sizeof(UT_hash_bucket));
     unsigned long n = 1;
     for (;; n++) {
-        left = n;
-        lasting = last;
-        fired = false;
+        oom = (struct oom_steps){.left = n, .lasting = last};
         live();
-        if (!fired)
+        if (!oom.fired)
             break;
     }
     ck_assert_uint_gt(n, 100);
