@@ -11,7 +11,8 @@ struct node_stats {
     uint64_t read_repairs, sibling_reads, quorum_failures_read, quorum_failures_write;
     uint64_t requests_forwarded, late_answers, second_rounds, fresh_incarnations, dot_clashes;
     uint64_t frames_refused, links_refused, store_errors, corrupt_rows;
-    uint64_t hints_kept; /* writes that were merged into hints of this node */
+    uint64_t links_silent; /* given up because nothing was heard over them */
+    uint64_t hints_kept;   /* writes that were merged into hints of this node */
     uint64_t hints_delivered, hints_dropped;
     uint64_t hints_refused; /* for want of room, by a fallback that was to acknowledge */
     uint64_t stand_ins;     /* acknowledgements of fallbacks that counted */

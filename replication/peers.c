@@ -686,6 +686,7 @@ static void tend_link(struct peers *peers, struct link *link) {
         peer_text(peers, link, peer);
         effects_log(peers->core->effects, LOG_NOTICE, "The link to %s has been silent for %llu ms",
                     peer, (unsigned long long)(silent / 1000));
+        peers->core->stats.links_silent++;
         close_link(peers, link);
         return;
     }

@@ -37,6 +37,9 @@ static void schedule(struct disk *disk, uint64_t now_us, uint64_t min_us, uint64
     if (disk->conf->stall_ppm > 0 && prng_below(&disk->prng, 1000000) < disk->conf->stall_ppm) {
         takes_us += prng_below(&disk->prng, disk->conf->stall_us + 1);
     }
+    if (disk->slow_us > 0) {
+        takes_us += prng_below(&disk->prng, disk->slow_us + 1);
+    }
     uint64_t from_us = disk->busy_until_us > now_us ? disk->busy_until_us : now_us;
     disk->busy_until_us = from_us + takes_us;
     queue_push(disk->queue, &(struct sim_event){.at_us = disk->busy_until_us,

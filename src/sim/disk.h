@@ -52,6 +52,7 @@ struct disk {
     uint32_t node;
     uint64_t life; /* of the process that uses it */
     uint64_t busy_until_us;
+    uint64_t slow_us; /* each piece of work takes up to so much longer */
     uint64_t commits; /* asked for so far */
 };
 

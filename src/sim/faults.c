@@ -10,6 +10,8 @@
 #include "sim/faults_internal.h"
 #include "sim/mem.h"
 
+#define STALL_MOST_US (UINT64_C(240) * 1000000)
+
 struct faults *faults_new(struct world *world, const struct plan *plan) {
     struct faults *faults = mem_zero(sizeof *faults);
     faults->world = world;
@@ -87,7 +89,7 @@ void faults_start(struct faults *faults) {
 
 /* Kinds that take long whatever the length of faults, and those of disks that come back. */
 static bool may_come_at_birth(int kind) {
-    return kind != FAULT_SWIZZLE && kind < FAULT_UNMOUNT;
+    return kind != FAULT_SWIZZLE && kind != FAULT_STALL && kind < FAULT_UNMOUNT;
 }
 
 void faults_start_birth(struct faults *faults) {
@@ -144,6 +146,14 @@ void faults_isolate(struct faults *faults, uint32_t node, bool heals) {
     split(faults, UINT32_C(1) << node, UINT32_MAX, heals);
 }
 
+/* For seconds mostly, up to minutes; half the time one side gives the connections up at once, and dials anew. */
+static void stall(struct faults *faults, uint32_t a, uint32_t b) {
+    uint64_t most_us = prng_chance(&faults->prng, 1, 3) ? STALL_MOST_US : 2 * faults->length_us;
+    uint64_t for_us = prng_below(&faults->prng, most_us + 1);
+    network_stall(world_network(faults->world), a, b, world_now_us(faults->world), for_us,
+                  prng_chance(&faults->prng, 1, 2));
+}
+
 static void begin_network(struct faults *faults, enum plan_fault kind) {
     uint32_t nodes = world_nodes(faults->world);
     struct lasting lasting = {
@@ -171,6 +181,9 @@ static void begin_network(struct faults *faults, enum plan_fault kind) {
         lasting.other = kind == FAULT_BRIDGE ? lasting.node : UINT32_MAX;
         split(faults, lasting.side, lasting.other, false);
         break;
+    case FAULT_STALL:
+        stall(faults, lasting.node, lasting.other);
+        return;
     case FAULT_FLAP:
         lasting.left = 2 + (uint32_t)prng_below(&faults->prng, 8);
         network_break(world_network(faults->world), lasting.node, lasting.other,
@@ -178,11 +191,46 @@ static void begin_network(struct faults *faults, enum plan_fault kind) {
         faults_last(faults, &lasting, faults->length_us / 8);
         return;
     default: /* SWIZZLE: at each step one more node is cut off, or comes back */
-        lasting.left = nodes;
+        lasting.side = (1u << nodes) - 1;
+        lasting.other = 0;
+        lasting.left = 2 + (uint32_t)prng_below(&faults->prng, 2 * nodes - 1);
         faults_last(faults, &lasting, faults->length_us / 4);
         return;
     }
     faults_last(faults, &lasting, faults->length_us);
+}
+
+/* Some node of the set, which is not empty. */
+static uint32_t draw_of(struct faults *faults, uint32_t set) {
+    uint32_t node = faults_draw_node(faults);
+    while ((set >> node & 1) == 0) {
+        node = (node + 1) % world_nodes(faults->world);
+    }
+    return node;
+}
+
+/* `side` are the nodes that are still to be cut off; when there is none, or time is short, those that are cut off come back, in any
+ * order. Between two that are cut off nothing goes until both are back. */
+static void swizzle(struct faults *faults, struct lasting *next) {
+    uint32_t nodes = world_nodes(faults->world), off = next->other;
+    if (next->side != 0 && next->left > (uint32_t)__builtin_popcount(off)) {
+        uint32_t node = draw_of(faults, next->side);
+        next->side &= ~(1u << node);
+        next->other |= 1u << node;
+        split(faults, 1u << node, UINT32_MAX, false);
+        return;
+    }
+    next->side = 0;
+    if (off == 0) {
+        return;
+    }
+    uint32_t node = draw_of(faults, off);
+    next->other &= ~(1u << node);
+    for (uint32_t peer = 0; peer < nodes; peer++) {
+        if (peer != node && (next->other >> peer & 1) == 0) {
+            heal(faults, node, peer);
+        }
+    }
 }
 
 /* The next step of a fault that goes on. */
@@ -207,15 +255,7 @@ static void repeat(struct faults *faults, struct lasting *lasting) {
         faults_last(faults, &next, 50000);
         return;
     }
-    uint32_t nodes = world_nodes(faults->world);
-    uint32_t node = (lasting->node + lasting->left * lasting->other) % nodes;
-    if ((lasting->side >> node & 1) == 0) {
-        split(faults, UINT32_C(1) << node, UINT32_MAX, false);
-        next.side |= UINT32_C(1) << node;
-    } else {
-        split(faults, UINT32_C(1) << node, UINT32_MAX, true);
-        next.side &= ~(UINT32_C(1) << node);
-    }
+    swizzle(faults, &next);
     faults_last(faults, &next, faults->length_us / 4);
 }
 
@@ -250,6 +290,9 @@ static void begin_process(struct faults *faults, enum plan_fault kind) {
     case FAULT_PAUSE:
         world_pause(faults->world, lasting.node);
         break;
+    case FAULT_SLOW_DISK:
+        world_disk(faults->world, lasting.node)->slow_us = 1000 + prng_below(&faults->prng, 100000);
+        break;
     default: /* SLOW */
         network_set_slow(world_network(faults->world), lasting.node,
                          1000 + prng_below(&faults->prng, 300000));
@@ -262,7 +305,7 @@ static void begin_process(struct faults *faults, enum plan_fault kind) {
 
 static void begin(struct faults *faults, enum plan_fault kind) {
     faults->counts[kind]++;
-    if (kind <= FAULT_SLOW) {
+    if (kind <= FAULT_SLOW_DISK) {
         begin_process(faults, kind);
     } else if (kind <= FAULT_SWIZZLE) {
         begin_network(faults, kind);
@@ -291,6 +334,9 @@ static void end(struct faults *faults, size_t number) {
         break;
     case FAULT_SLOW:
         network_set_slow(world_network(faults->world), lasting.node, 0);
+        break;
+    case FAULT_SLOW_DISK:
+        world_disk(faults->world, lasting.node)->slow_us = 0;
         break;
     case FAULT_CUT:
     case FAULT_ONE_WAY:
@@ -343,6 +389,7 @@ void faults_heal(struct faults *faults) {
     for (uint32_t a = 0; a < world_nodes(faults->world); a++) {
         world_crash_after(faults->world, a, UINT64_MAX, CRASH_PROCESS); /* none any more */
         network_set_slow(world_network(faults->world), a, 0);
+        world_disk(faults->world, a)->slow_us = 0;
         faults_mend(faults, a);
         world_resume(faults->world, a);
         if (world_state(faults->world, a) == NODE_OFF) {
@@ -354,6 +401,42 @@ void faults_heal(struct faults *faults) {
             heal(faults, a, b);
         }
     }
+}
+
+void faults_night(struct faults *faults) {
+    uint32_t node = faults_draw_node(faults);
+    uint64_t now_us = world_now_us(faults->world);
+    faults_heal(faults);
+    faults->away = node;
+    switch (faults->plan->night) {
+    case NIGHT_OFF:
+        world_crash(faults->world, node, CRASH_PROCESS);
+        break;
+    case NIGHT_POWER:
+        world_crash(faults->world, node, CRASH_POWER);
+        break;
+    case NIGHT_STILL:
+        world_pause(faults->world, node);
+        break;
+    default: /* CUT, SILENT */
+        for (uint32_t peer = 0; peer < world_nodes(faults->world); peer++) {
+            if (peer != node) {
+                set_path(faults, node, peer, PATH_SILENT);
+                set_path(faults, peer, node, PATH_SILENT);
+                if (faults->plan->night == NIGHT_CUT) {
+                    network_break(world_network(faults->world), node, peer, now_us);
+                }
+            }
+        }
+        break;
+    }
+}
+
+void faults_morning(struct faults *faults) {
+    world_resume(faults->world, faults->away);
+    faults_isolate(faults, faults->away, true);
+    faults_start(faults);
+    faults_start_if_off(faults, faults->away);
 }
 
 const uint64_t *faults_counts(const struct faults *faults) {

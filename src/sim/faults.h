@@ -8,7 +8,7 @@
 #include "sim/world.h"
 
 /* b: the phase; END: a is the fault's number; START: the machine */
-enum { FAULTS_NEXT = WORLD_USER_KIND + 1, FAULTS_END, FAULTS_START };
+enum { FAULTS_NEXT = WORLD_USER_KIND + 10, FAULTS_END, FAULTS_START };
 
 struct faults;
 
@@ -32,6 +32,12 @@ void faults_event(struct faults *faults, const struct sim_event *event);
 /* No more faults; all is well again: machines run, the network is whole and calm, disks work.
  * Clocks stay as wrong as they are. */
 void faults_heal(struct faults *faults);
+
+/* Calm for hours, as the plan says, with one machine away: off, standing still or cut off, which begins here. */
+void faults_night(struct faults *faults);
+
+/* The machine that was away is back, and faults come again. */
+void faults_morning(struct faults *faults);
 
 /* How many came, by kind. */
 const uint64_t *faults_counts(const struct faults *faults);

@@ -226,14 +226,24 @@ static void begin_whole(struct faults *faults, struct lasting *lasting) {
     faults_last(faults, lasting, faults->length_us);
 }
 
-static void begin_failing(struct faults *faults, const struct lasting *lasting) {
-    struct store *store = store_of(faults, lasting->node);
+/* A few reads or commits fail. A sync that fails may have written all the same, which is seen if the process ends soon after. */
+static void begin_errors(struct faults *faults, uint32_t node) {
+    static const enum store_mem_op fails[] = {STORE_MEM_GET,    STORE_MEM_GET,  STORE_MEM_SCAN,
+                                              STORE_MEM_COMMIT, STORE_MEM_SYNC, STORE_MEM_SYNC};
+    enum store_mem_op op = fails[prng_below(&faults->prng, sizeof fails / sizeof *fails)];
     uint64_t times = 1 + prng_below(&faults->prng, 5);
+    if (op == STORE_MEM_SYNC && prng_chance(&faults->prng, 1, 2)) {
+        times = UINT64_MAX;
+        world_crash_after(faults->world, node, 1 + prng_below(&faults->prng, 100), CRASH_PROCESS);
+    }
+    store_mem_fail(store_of(faults, node), op, RD_EIO, times);
+}
+
+static void begin_failing(struct faults *faults, const struct lasting *lasting) {
     if (lasting->kind == FAULT_DISK_FULL) {
-        store_mem_fail(store, STORE_MEM_COMMIT, RD_EFULL, UINT64_MAX);
+        store_mem_fail(store_of(faults, lasting->node), STORE_MEM_COMMIT, RD_EFULL, UINT64_MAX);
     } else if (world_state(faults->world, lasting->node) == NODE_RUNNING) { /* not during a start */
-        store_mem_fail(store, prng_chance(&faults->prng, 1, 2) ? STORE_MEM_GET : STORE_MEM_COMMIT,
-                       RD_EIO, times);
+        begin_errors(faults, lasting->node);
     }
     faults_last(faults, lasting, faults->length_us);
 }
@@ -254,7 +264,10 @@ void faults_begin_disk(struct faults *faults, enum plan_fault kind) {
                  kind == FAULT_ROW_LOST);
         return;
     case FAULT_CLOCK_JUMP:
-        clock_jump(clock, (int64_t)prng_below(&faults->prng, 2 * skew_us + 1) - (int64_t)skew_us);
+        clock_jump(clock, (int64_t)prng_below(&faults->prng, skew_us + 1));
+        return;
+    case FAULT_CLOCK_BACK:
+        clock_jump(clock, -(int64_t)prng_below(&faults->prng, skew_us + 1));
         return;
     case FAULT_CLOCK_DRIFT:
         clock_set_drift(clock, world_now_us(faults->world),
@@ -268,8 +281,9 @@ void faults_begin_disk(struct faults *faults, enum plan_fault kind) {
 }
 
 static void mend_store(struct faults *faults, uint32_t node) {
-    store_mem_fail(store_of(faults, node), STORE_MEM_COMMIT, RD_EIO, 0);
-    store_mem_fail(store_of(faults, node), STORE_MEM_GET, RD_EIO, 0);
+    for (int op = 0; op < STORE_MEM_OPS; op++) {
+        store_mem_fail(store_of(faults, node), (enum store_mem_op)op, RD_EIO, 0);
+    }
 }
 
 void faults_end_disk(struct faults *faults, const struct lasting *lasting) {
@@ -277,6 +291,7 @@ void faults_end_disk(struct faults *faults, const struct lasting *lasting) {
     case FAULT_DISK_FULL:
     case FAULT_DISK_ERROR:
         mend_store(faults, lasting->node);
+        faults_start_if_off(faults, lasting->node);
         break;
     case FAULT_CLOCK_DRIFT:
         clock_set_drift(world_clock(faults->world, lasting->node), world_now_us(faults->world), 0);

@@ -7,7 +7,8 @@
 struct lasting {
     enum plan_fault kind;
     uint32_t node, other;
-    uint32_t side; /* bit i: node i is on this side; or the node whose turn it is */
+    uint32_t
+        side; /* bit i: node i is on this side; SWIZZLE: is to be cut off (those that are: `other`) */
     uint32_t left; /* repetitions */
 };
 
@@ -19,6 +20,7 @@ struct faults {
     uint32_t weight_sum;
     uint64_t mean_us, length_us; /* likewise */
     bool running;
+    uint32_t away;           /* the machine that is away at night */
     uint64_t phase;          /* counts starts: what a phase had coming ends with it */
     struct lasting *lasting; /* owned; by number */
     size_t count, cap;

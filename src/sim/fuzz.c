@@ -25,6 +25,7 @@
 #define FORM_US (60 * SECOND_US)
 #define HEAL_US (60 * SECOND_US)
 #define READ_US (30 * SECOND_US)
+#define NIGHT_SLOWER 10          /* a tenth as many requests in all of a night as in the attack */
 #define QUIET_US (3 * SECOND_US) /* by then all frames that were under way have arrived */
 #define CHECKER UINT32_MAX       /* the client that the checkers are */
 
@@ -66,7 +67,7 @@ static void on_answer(void *arg, struct op *op) {
 
 static void on_event(void *arg, const struct sim_event *event) {
     struct run *run = arg;
-    if (event->kind == WORKLOAD_CLIENT_TURN) {
+    if (event->kind < FAULTS_NEXT) {
         workload_event(run->workload, event);
     } else {
         faults_event(run->faults, event);
@@ -193,18 +194,45 @@ static void form(struct run *run) {
     world_disk_conf(run->world)->stall_ppm = run->plan.world.disk.stall_ppm;
 }
 
-static void attack(struct run *run) {
-    uint64_t until_us = world_now_us(run->world) + run->plan.attack_us;
-    workload_start(run->workload);
-    faults_start(run->faults);
+static void elapse(struct run *run, uint64_t us) {
+    uint64_t until_us = world_now_us(run->world) + us;
     while (fine(run) && world_now_us(run->world) < until_us) {
         world_elapse(run->world, 500000);
         if (world_is_stuck(run->world)) {
             violated(run, "not alive: a request is without an answer long after its time");
         }
     }
+}
+
+/* Hours with hardly a request, and without one machine. Clients wake up in the morning. */
+static void pass_night(struct run *run) {
+    workload_slow_down(run->workload, 1 + NIGHT_SLOWER * run->plan.night_us / run->plan.attack_us);
+    faults_night(run->faults);
+    elapse(run, run->plan.night_us);
+    faults_morning(run->faults);
+    workload_slow_down(run->workload, 1);
+    workload_start(run->workload);
+}
+
+static void attack(struct run *run) {
+    bool night = run->plan.night != NIGHT_NONE;
+    workload_start(run->workload);
+    faults_start(run->faults);
+    elapse(run, run->plan.attack_us / (night ? 2 : 1));
+    if (night && fine(run)) {
+        pass_night(run);
+        elapse(run, run->plan.attack_us / 2);
+    }
     workload_stop(run->workload);
     faults_heal(run->faults);
+}
+
+/* What connections that stood still have kept back may come long after all has healed. */
+static void await_late_frames(struct run *run) {
+    uint64_t last_us = network_last_us(world_network(run->world));
+    if (last_us > world_now_us(run->world)) {
+        elapse(run, last_us - world_now_us(run->world));
+    }
 }
 
 /* Reads all replicas of the key through some node; NULL if that does not succeed in time. */
@@ -354,6 +382,7 @@ static void count_requests(const struct run *run, struct fuzz_result *out) {
 static void collect(const struct run *run, struct fuzz_result *out) {
     struct node_stats nodes;
     struct network_stats network;
+    enum plan_night night = run->plan.night;
     world_stats(run->world, &nodes);
     network_stats(world_network(run->world), &network);
     count_requests(run, out);
@@ -374,6 +403,19 @@ static void collect(const struct run *run, struct fuzz_result *out) {
     out->sometimes[SOMETIMES_DUPLICATE] = network.duplicated;
     out->sometimes[SOMETIMES_OVERTAKEN] = network.overtaken;
     out->sometimes[SOMETIMES_HELD] = network.held;
+    out->sometimes[SOMETIMES_ORPHAN] = network.orphans;
+    out->sometimes[SOMETIMES_OF_THE_DEAD] = network.of_the_dead;
+    out->sometimes[SOMETIMES_MINUTES_LATE] = network.minutes_late;
+    out->sometimes[SOMETIMES_SILENT_LINK] = nodes.links_silent;
+    out->sometimes[SOMETIMES_NIGHT_OFF] = night == NIGHT_OFF || night == NIGHT_POWER;
+    out->sometimes[SOMETIMES_NIGHT_STILL] = night == NIGHT_STILL;
+    out->sometimes[SOMETIMES_NIGHT_CUT] = night == NIGHT_CUT || night == NIGHT_SILENT;
+    out->sometimes[SOMETIMES_DIED_UNREADY] = world_died_unready(run->world);
+    out->sometimes[SOMETIMES_PATIENCE] = workload_given_up(run->workload);
+    for (uint32_t i = 0; i < world_nodes(run->world); i++) {
+        out->sometimes[SOMETIMES_UNSURE_ROW] +=
+            store_mem_found_unsure(world_disk(run->world, i)->store);
+    }
     out->sometimes[SOMETIMES_BORN_UNDER_ATTACK] = run->plan.birth_us > 0;
     out->sometimes[SOMETIMES_ROWS_DESTROYED] = faults_losses(run->faults)->count;
     out->sometimes[SOMETIMES_UNREADABLE] = run->unreadable;
@@ -421,6 +463,7 @@ void fuzz_run(const struct fuzz_order *order, struct fuzz_result *out) {
                "not alive: after the faults the cluster does not come together again");
     }
     if (fine(&run)) {
+        await_late_frames(&run);
         judge_all(&run);
     }
     *out = (struct fuzz_result){.seed = order->seed, .passed = fine(&run)};

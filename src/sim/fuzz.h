@@ -37,7 +37,17 @@
     X(CLIENT_CUT_OFF, "a node died before it answered")                                            \
     X(DUPLICATE, "a frame came twice")                                                             \
     X(OVERTAKEN, "a frame overtook another")                                                       \
-    X(HELD, "a frame came after the path was healed")                                              \
+    X(HELD, "a frame waited until its path was healed")                                            \
+    X(ORPHAN, "a frame came over a connection that its sender had given up")                       \
+    X(OF_THE_DEAD, "a frame of a process came when its machine ran another")                       \
+    X(MINUTES_LATE, "a frame came minutes after it was sent")                                      \
+    X(SILENT_LINK, "a link was given up because it was silent")                                    \
+    X(NIGHT_OFF, "a machine was off for hours")                                                    \
+    X(NIGHT_STILL, "a machine stood still for hours")                                              \
+    X(NIGHT_CUT, "a machine was cut off for hours")                                                \
+    X(DIED_UNREADY, "a process died before it served")                                             \
+    X(PATIENCE, "a client went on without an answer")                                              \
+    X(UNSURE_ROW, "a row was there after a crash though its commit had failed")                    \
     X(BORN_UNDER_ATTACK, "a cluster was born under attack")                                        \
     X(ROWS_DESTROYED, "a row was destroyed")                                                       \
     X(UNREADABLE, "all that was left of a key was damaged")                                        \

@@ -293,12 +293,15 @@ uint32_t judge_known(const struct judge *judge, const struct judged_write *write
 }
 
 const struct judged_write *judge_writer(const struct judged_key *key, uint64_t value_id) {
+    const struct judged_write *writer = NULL;
     for (size_t i = 0; i < key->write_count; i++) {
-        if (key->writes[i].op->value_id == value_id && key->writes[i].op->value != NULL) {
-            return &key->writes[i];
+        const struct judged_write *write = &key->writes[i];
+        if (write->op->value_id == value_id && write->op->value != NULL &&
+            (writer == NULL || !writer->happened_maybe)) {
+            writer = write;
         }
     }
-    return NULL;
+    return writer;
 }
 
 void judge_violated(struct judge *judge, const char *format, ...) {

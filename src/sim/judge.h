@@ -99,7 +99,7 @@ bool judge_clocks_exact(const struct judge *judge);
  * if there is another such one. */
 bool judge_shows(const struct object *object, const struct judged_write *write);
 
-/* The write that wrote the value with that number under the key; NULL if there is none. */
+/* The first write that wrote, or may have written, the value with that number under the key; else one that was told it did not; NULL: nobody tried. */
 const struct judged_write *judge_writer(const struct judged_key *key, uint64_t value_id);
 
 /* Notes a violation, if it is the first. */

@@ -50,7 +50,7 @@ struct world {
     struct trace trace;
     struct world_hooks hooks;
     struct resp_limits limits;
-    uint64_t steps;
+    uint64_t steps, died_unready;
     struct node_stats ended; /* counters of lives that have ended */
 };
 

@@ -4,7 +4,9 @@
  * all else is the process's and gone. The requests it had not answered are broken. */
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/hash.h"
 #include "sim/machine.h"
 #include "sim/mem.h"
 #include "sim/sums.h"
@@ -89,6 +91,7 @@ void machine_add_stats(struct node_stats *sum, const struct node *node) {
     sum->dot_clashes += one.dot_clashes;
     sum->frames_refused += one.frames_refused;
     sum->links_refused += one.links_refused;
+    sum->links_silent += one.links_silent;
     sum->store_errors += one.store_errors;
     sum->corrupt_rows += one.corrupt_rows;
     sum->antientropy_exchanges += one.antientropy_exchanges;
@@ -146,6 +149,9 @@ void machine_crash(struct world *world, uint32_t i, enum world_crash how) {
     trace_line(&world->trace, world->now_us, "%s %s", network_name(world->network, i),
                how == CRASH_PROCESS ? "is killed" : "loses power");
     machine->state = NODE_OFF;
+    struct node_stats last;
+    node_stats(machine->node, &last);
+    world->died_unready += !last.open;
     machine_add_stats(&world->ended, machine->node);
     node_free(&machine->node);
     network_crash(world->network, i, world->now_us, how == CRASH_PROCESS);
@@ -165,6 +171,34 @@ void machine_pause(struct world *world, uint32_t i) {
     }
 }
 
+/* Which of the sources of events this one comes from: a connection, the disk, clients, ... */
+static uint64_t source_of(const struct sim_event *event, uint64_t salt) {
+    bool linked =
+        event->kind == NETWORK_UP || event->kind == NETWORK_FRAME || event->kind == NETWORK_DOWN;
+    uint64_t source[2] = {linked ? NETWORK_FRAME : event->kind, linked ? event->a : 0};
+    return hash_xxh64(source, sizeof source, salt);
+}
+
+static int compare_waiting(const void *left, const void *right) {
+    const struct sim_event *a = left, *b = right;
+    if (a->at_us != b->at_us) {
+        return a->at_us < b->at_us ? -1 : 1;
+    }
+    return a->sequence < b->sequence ? -1 : a->sequence > b->sequence;
+}
+
+/* What has come meanwhile: a system that polls names what is ready in any order, and only what came over one connection is in order. */
+static void mix_backlog(struct world *world, struct machine *machine) {
+    uint64_t salt = prng_u64(&world->prng);
+    for (size_t k = 0; k < machine->backlog_count; k++) {
+        machine->backlog[k].at_us = source_of(&machine->backlog[k], salt);
+        machine->backlog[k].sequence = k;
+    }
+    if (machine->backlog_count > 0) {
+        qsort(machine->backlog, machine->backlog_count, sizeof *machine->backlog, compare_waiting);
+    }
+}
+
 void machine_resume(struct world *world, uint32_t i) {
     struct machine *machine = &world->machines[i];
     if (machine->state != NODE_PAUSED) {
@@ -173,6 +207,7 @@ void machine_resume(struct world *world, uint32_t i) {
     machine->state = NODE_RUNNING;
     machine->resumed_us = world->now_us;
     trace_line(&world->trace, world->now_us, "%s goes on", network_name(world->network, i));
+    mix_backlog(world, machine);
     for (size_t k = 0; k < machine->backlog_count; k++) {
         machine->backlog[k].at_us = world->now_us;
         queue_push(&world->queue, &machine->backlog[k]);

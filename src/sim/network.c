@@ -3,7 +3,8 @@
  * A connection is two ends, numbered 2i+2 (the dialler's) and 2i+3: so a number names connection
  * and side, and none is ever used twice. An end that is closed hears nothing more. Per direction
  * `last_us` keeps frames in order: what may not overtake arrives no earlier than what was sent
- * before it. */
+ * before it. That an end was closed goes the same way as frames, behind them: so the other end can
+ * be open, and hear, long after. */
 #include "sim/network.h"
 
 #include <assert.h>
@@ -16,10 +17,11 @@
 struct end {
     uint32_t node;
     uint64_t life;
-    bool open;      /* the process has it and has not closed it */
-    bool powerless; /* the machine went away without a word; the peer learns of it when it sends */
-    uint64_t up_us; /* when the process learns of it: nothing arrives before */
-    uint64_t last_us; /* when the newest frame towards this end arrives */
+    bool open; /* the process has it and has not closed it */
+    bool mute; /* it ended, and no word of that will come; the peer learns of it when it sends */
+    uint64_t up_us;      /* when the process learns of it: nothing arrives before */
+    uint64_t last_us;    /* when the newest frame towards this end arrives */
+    uint64_t stalled_us; /* until then nothing arrives, and nothing overtakes */
 };
 
 struct connection {
@@ -36,8 +38,9 @@ struct machine {
 };
 
 struct held {
-    uint64_t link; /* of the receiving end */
-    struct blob *frame;
+    uint64_t link;      /* of the receiving end */
+    struct blob *frame; /* NULL: the other end was closed */
+    uint64_t sent_us;
 };
 
 struct path {
@@ -265,7 +268,13 @@ static struct network_arrival arrive_dial(struct network *network, const struct 
 
 /* ---- frames and ends ------------------------------------------------------------------------- */
 
-/* Tells the end `link` that the other one is gone, behind what is under way to it. */
+static void hold(struct network *network, struct path *path, const struct held *held) {
+    network->stats.held++;
+    path->held = mem_grow(path->held, &path->cap, path->count + 1, sizeof *path->held);
+    path->held[path->count++] = *held;
+}
+
+/* The word that the other end is gone, on its way to the end `link`. */
 static void push_down(struct network *network, uint64_t link, uint64_t now_us) {
     unsigned side;
     struct connection *connection = connection_of(network, link, &side);
@@ -278,23 +287,40 @@ static void push_down(struct network *network, uint64_t link, uint64_t now_us) {
     push(network, NETWORK_DOWN, at_us, end->node, end->life, link, 0, NULL);
 }
 
-/* Sends one copy on its way to the end `link`. */
-static void push_frame(struct network *network, uint64_t link, struct blob *frame,
-                       uint64_t now_us) {
+/* The machine at the other end of `link` says that its end is gone, behind what it has sent before. Where its words vanish it may
+ * repeat them until the path is open again, or not. */
+static void say_down(struct network *network, uint64_t link, uint64_t now_us) {
     unsigned side;
     struct connection *connection = connection_of(network, link, &side);
+    struct end *gone = &connection->ends[!side];
+    struct path *path = path_of(network, gone->node, connection->ends[side].node);
+    if (path->state == PATH_OPEN) {
+        push_down(network, link, now_us);
+    } else if (path->state == PATH_HELD || happens(network, 500000)) {
+        hold(network, path, &(struct held){.link = link, .sent_us = now_us});
+    } else {
+        gone->mute = true;
+    }
+}
+
+/* Sends one copy on its way to the end `link`. */
+static void push_frame(struct network *network, const struct held *sent, uint64_t now_us) {
+    unsigned side;
+    struct connection *connection = connection_of(network, sent->link, &side);
     struct end *end = &connection->ends[side];
     uint64_t at_us = now_us + draw_delay(network, connection->ends[!side].node, end->node);
-    if (at_us < end->last_us && happens(network, network->conf->reorder_ppm)) {
+    bool waits = at_us < end->last_us;
+    if (waits && at_us >= end->stalled_us && happens(network, network->conf->reorder_ppm)) {
         network->stats.overtaken++;
         at_us = at_us < end->up_us ? end->up_us : at_us;
     } else {
-        if (at_us < end->last_us) {
+        if (waits) {
             at_us = end->last_us;
         }
         end->last_us = at_us;
     }
-    push(network, NETWORK_FRAME, at_us, end->node, end->life, link, 0, frame);
+    push(network, NETWORK_FRAME, at_us, end->node, end->life, sent->link, sent->sent_us,
+         sent->frame);
 }
 
 void network_send(struct network *network, uint32_t from, uint64_t link, struct blob *frame,
@@ -314,24 +340,23 @@ void network_send(struct network *network, uint32_t from, uint64_t link, struct 
         network->stats.dropped++;
         return;
     }
-    uint64_t peer_link = link_of((link - 2) / 2, !side);
+    struct held sent = {link_of((link - 2) / 2, !side), frame, now_us};
     if (path->state == PATH_HELD) {
-        network->stats.held++;
-        path->held = mem_grow(path->held, &path->cap, path->count + 1, sizeof *path->held);
-        path->held[path->count++] = (struct held){peer_link, blob_ref(frame)};
+        blob_ref(frame);
+        hold(network, path, &sent);
         return;
     }
-    if (to->powerless) {
+    if (to->mute) {
         if (network->machines[to->node].port !=
             0) { /* it is back and knows nothing of this connection */
-            push_down(network, link, now_us);
+            say_down(network, link, now_us);
         }
         return;
     }
-    push_frame(network, peer_link, frame, now_us);
+    push_frame(network, &sent, now_us);
     if (happens(network, network->conf->duplicate_ppm)) {
         network->stats.duplicated++;
-        push_frame(network, peer_link, frame, now_us);
+        push_frame(network, &sent, now_us);
     }
 }
 
@@ -363,7 +388,7 @@ void network_close(struct network *network, uint32_t from, uint64_t link, uint64
     }
     connection->ends[side].open = false;
     if (connection->ends[!side].open) {
-        push_down(network, link_of((link - 2) / 2, !side), now_us);
+        say_down(network, link_of((link - 2) / 2, !side), now_us);
     }
     note_dead(network);
 }
@@ -378,9 +403,9 @@ void network_crash(struct network *network, uint32_t node, uint64_t now_us, bool
                 continue;
             }
             end->open = false;
-            end->powerless = !goodbye;
+            end->mute = !goodbye;
             if (goodbye && network->connections[i].ends[!side].open) {
-                push_down(network, link_of(i, !side), now_us);
+                say_down(network, link_of(i, !side), now_us);
             }
         }
     }
@@ -398,11 +423,16 @@ void network_set_path(struct network *network, uint32_t from, uint32_t to, enum 
     }
     for (size_t i = 0; i < path->count; i++) {
         unsigned side;
-        struct end *end = &connection_of(network, path->held[i].link, &side)->ends[side];
-        if (state == PATH_OPEN && end->open) {
-            push_frame(network, path->held[i].link, path->held[i].frame, now_us);
+        const struct held *held = &path->held[i];
+        bool open = connection_of(network, held->link, &side)->ends[side].open;
+        if (state == PATH_OPEN && open && held->frame != NULL) {
+            push_frame(network, held, now_us);
+        } else if (state == PATH_OPEN && open) {
+            push_down(network, held->link, now_us);
+        } else if (held->frame == NULL) {
+            connection_of(network, held->link, &side)->ends[!side].mute = true;
         }
-        blob_unref(path->held[i].frame);
+        blob_unref(held->frame);
     }
     path->count = 0;
 }
@@ -411,11 +441,15 @@ enum network_path network_path(const struct network *network, uint32_t from, uin
     return path_of(network, from, to)->state;
 }
 
+static bool joins(const struct connection *connection, uint32_t a, uint32_t b) {
+    uint32_t first = connection->ends[0].node, second = connection->ends[1].node;
+    return (first == a && second == b) || (first == b && second == a);
+}
+
 void network_break(struct network *network, uint32_t a, uint32_t b, uint64_t now_us) {
     for (size_t i = network->first_alive; i < network->connection_count; i++) {
         struct connection *connection = &network->connections[i];
-        uint32_t first = connection->ends[0].node, second = connection->ends[1].node;
-        if (!((first == a && second == b) || (first == b && second == a))) {
+        if (!joins(connection, a, b)) {
             continue;
         }
         for (unsigned side = 0; side < 2; side++) {
@@ -423,6 +457,7 @@ void network_break(struct network *network, uint32_t a, uint32_t b, uint64_t now
             if (end->open) {
                 uint64_t at_us = now_us + draw_delay(network, b, a);
                 at_us = at_us < end->up_us ? end->up_us : at_us; /* each dial is answered */
+                end->stalled_us = 0;
                 end->last_us = now_us;
                 push(network, NETWORK_DOWN, at_us, end->node, end->life, link_of(i, side), 0, NULL);
             }
@@ -430,7 +465,47 @@ void network_break(struct network *network, uint32_t a, uint32_t b, uint64_t now
     }
 }
 
+void network_stall(struct network *network, uint32_t from, uint32_t to, uint64_t now_us,
+                   uint64_t for_us, bool broken) {
+    for (size_t i = network->first_alive; i < network->connection_count; i++) {
+        struct connection *connection = &network->connections[i];
+        for (unsigned side = 0; side < 2 && joins(connection, from, to); side++) {
+            struct end *end = &connection->ends[side];
+            if (!end->open) {
+                continue;
+            }
+            if (broken && end->node == from) {
+                uint64_t at_us = now_us < end->up_us ? end->up_us : now_us;
+                push(network, NETWORK_DOWN, at_us, from, end->life, link_of(i, side), 0, NULL);
+                continue;
+            }
+            end->stalled_us = now_us + for_us;
+            end->last_us = end->last_us < end->stalled_us ? end->stalled_us : end->last_us;
+        }
+    }
+}
+
+uint64_t network_last_us(const struct network *network) {
+    uint64_t last_us = 0;
+    for (size_t i = network->first_alive; i < network->connection_count; i++) {
+        for (unsigned side = 0; side < 2; side++) {
+            const struct end *end = &network->connections[i].ends[side];
+            last_us = end->open && end->last_us > last_us ? end->last_us : last_us;
+        }
+    }
+    return last_us;
+}
+
 /* ---- arrival --------------------------------------------------------------------------------- */
+
+/* A frame of the end `from` arrives late, in one way or another. */
+static void count_late(struct network *network, const struct end *from,
+                       const struct sim_event *event) {
+    const struct machine *machine = &network->machines[from->node];
+    network->stats.orphans += !from->open;
+    network->stats.of_the_dead += machine->port != 0 && machine->life != from->life;
+    network->stats.minutes_late += event->at_us - event->b >= NETWORK_LATE_US;
+}
 
 static struct network_arrival arrive_at_end(struct network *network,
                                             const struct sim_event *event) {
@@ -446,9 +521,10 @@ static struct network_arrival arrive_at_end(struct network *network,
                                       .host =
                                           network->machines[connection->ends[!side].node].address};
     if (event->kind == NETWORK_UP) {
-        arrival.dial = connection->dial;
+        arrival.dial = side == 0 ? connection->dial : 0;
     } else if (event->kind == NETWORK_FRAME) {
         arrival.frame = event->blob;
+        count_late(network, &connection->ends[!side], event);
     } else {
         end->open = false;
         note_dead(network);

@@ -5,8 +5,10 @@
  * delay. Faults make it worse than TCP ever is: frames may be lost, doubled and overtake each
  * other on a connection that stays up. Between two machines each direction can be closed in
  * several ways (enum network_path). A process that dies takes its connections with it: the other
- * ends notice at once (the system says goodbye for it), or only when they next send (the machine
- * has lost its power).
+ * ends are told (the system says goodbye for it), or learn of it only when they next send (the
+ * machine has lost its power). What ends a connection travels as frames do, behind those sent before: a closed connection can
+ * be open at its other end for long, and what its sender has forgotten can still arrive there, while a newer connection
+ * between the same two is in use.
  *
  * The network pushes events of the kinds below into the queue; the popper hands them to
  * network_arrive, which says what the node at the receiving end is to be told. */
@@ -18,6 +20,7 @@
 
 #define NETWORK_MAX_NODES 256
 #define NETWORK_HOST_BYTES 64
+#define NETWORK_LATE_US (UINT64_C(60) * 1000000)
 
 /* One direction between two machines. */
 enum network_path {
@@ -109,6 +112,15 @@ void network_set_path(struct network *network, uint32_t from, uint32_t to, enum 
 /* How the direction is now. */
 enum network_path network_path(const struct network *network, uint32_t from, uint32_t to);
 
+/* The connections that there are between two machines stand still for so long, in both directions, as when every packet is tried again
+ * after twice the time: what is sent over them arrives after that, in order. New ones are not concerned. `broken`: machine
+ * `from` sees them end now; the other end hears what was under way, late, and only its own patience ends it. */
+void network_stall(struct network *network, uint32_t from, uint32_t to, uint64_t now_us,
+                   uint64_t for_us, bool broken);
+
+/* When the last frame that is under way over an open connection may arrive. */
+uint64_t network_last_us(const struct network *network);
+
 /* Ends all connections between two machines; both ends are told after a delay, what is under way
  * is lost. */
 void network_break(struct network *network, uint32_t a, uint32_t b, uint64_t now_us);
@@ -119,12 +131,17 @@ void network_set_tap(struct network *network, network_tap *tap, void *arg);
 /* Slows all that machine `node` sends and receives by `extra_us`. */
 void network_set_slow(struct network *network, uint32_t node, uint64_t extra_us);
 
-/* Handles an event of an enum network_kind at its time; the event's blob stays the caller's. */
+/* Handles an event of an enum network_kind at its time; the event's blob stays the caller's. A NETWORK_DIAL that is accepted gives an
+ * arrival of NETWORK_UP for the accepting end; who cannot step its node now may come back later with an event NETWORK_UP, `a` being the link. */
 struct network_arrival network_arrive(struct network *network, const struct sim_event *event);
 
 struct network_stats {
     uint64_t dials, dials_failed, connections, frames, bytes;
     uint64_t dropped, duplicated, overtaken, held;
+    uint64_t
+        orphans; /* frames that arrived when their sender had closed, or lost, the connection */
+    uint64_t of_the_dead;  /* frames of a process that arrived when its machine ran another */
+    uint64_t minutes_late; /* frames that arrived NETWORK_LATE_US or more after they were sent */
 };
 
 /* Counters since the start. */

@@ -103,6 +103,9 @@ static void draw_faults(struct plan *plan, struct prng *prng) {
     static const int64_t skews[] = {
         0, 0, 1000, 100000, 60000000, INT64_C(3600000000), INT64_C(94608000000000)};
     plan->skew_us = skews[prng_below(prng, sizeof skews / sizeof *skews)];
+    if (plan->skew_us == 0) {
+        plan->fault_weights[FAULT_CLOCK_JUMP] = plan->fault_weights[FAULT_CLOCK_BACK] = 0;
+    }
 }
 
 /* Sloppy quorums or none; hints without limits, or with hardly any room, or slowly delivered. */
@@ -138,8 +141,8 @@ static void draw_phases(struct plan *plan, struct prng *prng, enum plan_mode mod
 
 /* Nodes die and come back, but those that run are in touch: what read-modify-writes add up to can be judged. */
 static void keep_together(struct plan *plan, struct prng *prng) {
-    static const enum plan_fault kept[] = {FAULT_KILL, FAULT_KILL_INSIDE, FAULT_CRASH_LOOP,
-                                           FAULT_CLOCK_JUMP, FAULT_CLOCK_DRIFT};
+    static const enum plan_fault kept[] = {FAULT_KILL,       FAULT_KILL_INSIDE, FAULT_CRASH_LOOP,
+                                           FAULT_CLOCK_JUMP, FAULT_CLOCK_BACK,  FAULT_CLOCK_DRIFT};
     uint32_t weights[FAULT_KINDS] = {0};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         weights[kept[i]] = plan->fault_weights[kept[i]];
@@ -151,6 +154,7 @@ static void keep_together(struct plan *plan, struct prng *prng) {
     network->drop_ppm = network->duplicate_ppm = network->reorder_ppm = network->tail_ppm = 0;
     plan->world.disk.stall_ppm = 0;
     plan->birth_us = 0;
+    plan->night = plan->night_us > 0 ? NIGHT_OFF : NIGHT_NONE;
     plan->request_weights[REQUEST_FLUSH] = 0;
     if (!prng_chance(prng, 1, 4)) { /* with fallbacks less can be demanded */
         plan->world.node.sloppy_quorum = false;
@@ -174,6 +178,23 @@ static void draw_grace(struct plan *plan, struct prng *prng) {
     }
 }
 
+/* A machine is away for up to two hours in one of sixteen plans. How soon a silent link is given up differs from plan to plan, too. */
+static void draw_night(struct plan *plan, struct prng *prng) {
+    static const uint32_t patience_s[] = {3, 10, 30};
+    static const uint32_t silence_ms[] = {5000, 5000, 5000, 2000, 15000};
+    plan->patience_us =
+        pick(prng, patience_s, sizeof patience_s / sizeof *patience_s) * UINT64_C(1000000);
+    /* A fresh node's patience with its seeds is shorter than the longest. */
+    plan->world.node.failure_timeout_ms =
+        pick(prng, silence_ms, sizeof silence_ms / sizeof *silence_ms - (plan->birth_us > 0));
+    uint64_t night_us = UINT64_C(60000000) * (10 + prng_below(prng, 110));
+    enum plan_night night = (enum plan_night)(1 + prng_below(prng, NIGHT_KINDS - 1));
+    if (prng_chance(prng, 1, 16) && plan->world.nodes > 1) {
+        plan->night = night;
+        plan->night_us = night_us;
+    }
+}
+
 void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     struct prng prng;
     prng_seed(&prng, seed);
@@ -185,6 +206,7 @@ void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     draw_phases(plan, &prng, mode);
     draw_hints(plan, &prng, mode);
     draw_repair(plan, &prng);
+    draw_night(plan, &prng);
     bool together = prng_chance(&prng, 1, 8) && !plan->beyond;
     draw_scans(plan, &prng);
     if (together) {
@@ -198,6 +220,7 @@ void plan_text(const struct plan *plan, struct buf *out) {
 #define PLAN_TEXT(name, text) text,
         PLAN_REQUESTS(PLAN_TEXT)};
     static const char *const faults[] = {PLAN_FAULTS(PLAN_TEXT)};
+    static const char *const nights[] = {PLAN_NIGHTS(PLAN_TEXT)};
 #undef PLAN_TEXT
     const struct world_conf *world = &plan->world;
     const struct node_conf *node = &world->node;
@@ -211,8 +234,8 @@ void plan_text(const struct plan *plan, struct buf *out) {
                node->sloppy_quorum ? "sloppy" : "strict",
                node->hinted_handoff ? "kept" : "not kept", (unsigned long long)node->max_hint_bytes,
                (unsigned long long)node->handoff_rate);
-    mem_printf(out, "  deletions remembered for %llu ms\n",
-               (unsigned long long)node->tombstone_grace_ms);
+    mem_printf(out, "  deletions remembered for %llu ms; silence of %u ms means down\n",
+               (unsigned long long)node->tombstone_grace_ms, node->failure_timeout_ms);
     mem_printf(out,
                "  network: delay %llu+%llu us, tail %u ppm of %llu us, drop %u, duplicate %u, "
                "overtake %u ppm\n",
@@ -240,6 +263,10 @@ void plan_text(const struct plan *plan, struct buf *out) {
                (unsigned long long)(plan->fault_length_us / 1000),
                plan->beyond ? "also BEYOND" : "within",
                plan->birth_us > 0 ? "under attack" : "in peace");
+    if (plan->night != NIGHT_NONE) {
+        mem_printf(out, "  a night of %llu minutes without %s\n",
+                   (unsigned long long)(plan->night_us / 60000000), nights[plan->night]);
+    }
     for (int i = 0; i < FAULT_KINDS && plan->fault_mean_us > 0; i++) {
         if (plan->fault_weights[i] > 0) {
             mem_printf(out, "    %3u x %s\n", plan->fault_weights[i], faults[i]);

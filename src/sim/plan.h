@@ -38,10 +38,12 @@
     X(POWER_INSIDE, "power lost between two effects")                                              \
     X(CRASH_LOOP, "a few starts that end at once")                                                 \
     X(PAUSE, "process stands still")                                                               \
-    X(SLOW, "slow machine")                                                                        \
+    X(SLOW, "slow network of a machine")                                                           \
+    X(SLOW_DISK, "slow disk of a machine")                                                         \
     X(CUT, "two nodes cut off from each other, connections broken")                                \
     X(ONE_WAY, "one direction silent, connections kept")                                           \
     X(HELD, "one direction held, its frames arrive late")                                          \
+    X(STALL, "connections stand still, for up to minutes, while others are made")                  \
     X(ISOLATE, "one node cut off from all")                                                        \
     X(HALVES, "two sides")                                                                         \
     X(BRIDGE, "two sides, and one node that sees both")                                            \
@@ -49,7 +51,8 @@
     X(SWIZZLE, "nodes cut off one by one, back in another order")                                  \
     X(DISK_FULL, "commits refused for a while")                                                    \
     X(DISK_ERROR, "reads and commits fail a few times")                                            \
-    X(CLOCK_JUMP, "wall clock jumps")                                                              \
+    X(CLOCK_JUMP, "wall clock jumps ahead")                                                        \
+    X(CLOCK_BACK, "wall clock jumps back")                                                         \
     X(CLOCK_DRIFT, "clocks run fast or slow")                                                      \
     X(UNMOUNT, "machine runs with an empty disk, until its own comes back")                        \
     X(ROW_LOST, "a row vanishes")                                                                  \
@@ -78,6 +81,19 @@ enum plan_mode {
     PLAN_TIGHT     /* sloppy quorums, and hardly any room for hints, whatever the seed says */
 };
 
+/* What is away for hours in the middle of the attack, while hardly anybody asks. X(name, text) */
+#define PLAN_NIGHTS(X)                                                                             \
+    X(NONE, "nothing")                                                                             \
+    X(OFF, "a machine that was killed")                                                            \
+    X(POWER, "a machine without power")                                                            \
+    X(STILL, "a machine that stands still")                                                        \
+    X(CUT, "a machine cut off from all")                                                           \
+    X(SILENT, "a machine cut off from all, whose connections nobody ends")
+
+#define PLAN_ENUM(name, text) NIGHT_##name,
+enum plan_night { PLAN_NIGHTS(PLAN_ENUM) NIGHT_KINDS };
+#undef PLAN_ENUM
+
 struct plan {
     uint64_t seed;
     bool beyond; /* faults beyond the promise come too: what is acknowledged may be lost, but no
@@ -89,12 +105,15 @@ struct plan {
     uint32_t ops;         /* requests of all clients together */
     uint64_t attack_us;   /* how long faults come */
     uint64_t think_us;    /* a client's mean pause */
+    uint64_t patience_us; /* so long it waits for an answer; 0: for ever */
     uint32_t request_weights[REQUEST_KINDS];
     uint32_t fault_weights[FAULT_KINDS]; /* 0: off */
     uint64_t fault_mean_us;              /* between two faults; 0: none at all */
     uint64_t fault_length_us;            /* mean, of those that last */
-    int64_t skew_us;                     /* wall clocks are wrong by up to this */
-    uint32_t sticky_percent;             /* so many clients stay with one node while it answers */
+    enum plan_night night;
+    uint64_t night_us;       /* so long; 0: there is none */
+    int64_t skew_us;         /* wall clocks are wrong by up to this */
+    uint32_t sticky_percent; /* so many clients stay with one node while it answers */
 };
 
 /* Draws the plan of `seed`. */

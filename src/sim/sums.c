@@ -35,7 +35,7 @@ bool sums_is_calm(const struct plan *plan) {
                 world->disk.stall_ppm == 0 && plan->birth_us == 0 && !plan->beyond;
     for (int i = 0; i < FAULT_KINDS && plan->fault_mean_us > 0; i++) {
         bool harmless = i == FAULT_KILL || i == FAULT_KILL_INSIDE || i == FAULT_CRASH_LOOP ||
-                        i == FAULT_CLOCK_JUMP || i == FAULT_CLOCK_DRIFT;
+                        i == FAULT_CLOCK_JUMP || i == FAULT_CLOCK_BACK || i == FAULT_CLOCK_DRIFT;
         calm = calm && (harmless || plan->fault_weights[i] == 0);
     }
     uint32_t n = world->node.n < world->nodes ? world->node.n : world->nodes;

@@ -29,6 +29,7 @@ struct client {
     const struct op *unknown; /* the last write of unknown outcome */
     enum intent next;         /* what the answer just awaited is for */
     const struct op *last;    /* that answer */
+    uint64_t awaits;          /* the tag of the request it waits for; 0: none */
     enum client_op walk;      /* SCAN or FLUSH, page by page */
     const struct op *page;    /* its last good page; NULL: none yet */
     unsigned tries;           /* of the next one */
@@ -41,6 +42,8 @@ struct workload {
     struct client *clients; /* owned */
     uint32_t weight_sum;
     uint32_t asked;
+    uint64_t given_up;
+    uint64_t slower; /* pauses are so many times as long */
     bool running;
     uint64_t starts; /* so many; a turn that was due in an earlier one does not come */
 };
@@ -49,6 +52,7 @@ struct workload *workload_new(struct world *world, const struct plan *plan) {
     struct workload *workload = mem_zero(sizeof *workload);
     workload->world = world;
     workload->plan = plan;
+    workload->slower = 1;
     prng_seed(&workload->prng, plan->seed ^ UINT64_C(0x776f726b6c6f6164));
     workload->clients = mem_zero(plan->clients * sizeof *workload->clients);
     for (uint32_t i = 0; i < plan->clients; i++) {
@@ -103,11 +107,17 @@ uint64_t workload_value_id(const struct blob *value) {
 /* ---- turns of clients ------------------------------------------------------------------------ */
 
 static void schedule(struct workload *workload, uint32_t client, uint64_t mean_us) {
+    uint64_t most_us = 2 * mean_us * workload->slower;
+    workload->clients[client].awaits = 0;
     if (workload->running) {
         world_at(workload->world,
-                 world_now_us(workload->world) + prng_below(&workload->prng, 2 * mean_us + 1),
+                 world_now_us(workload->world) + prng_below(&workload->prng, most_us + 1),
                  WORKLOAD_CLIENT_TURN, client, workload->starts);
     }
+}
+
+void workload_slow_down(struct workload *workload, uint64_t factor) {
+    workload->slower = factor;
 }
 
 void workload_start(struct workload *workload) {
@@ -150,7 +160,37 @@ static void send(struct workload *workload, uint32_t i, struct op *request) {
         client->next = INTENT_NONE;
         client->node = (uint32_t)prng_below(&workload->prng, world_nodes(workload->world));
         schedule(workload, i, workload->plan->think_us);
+        return;
     }
+    client->awaits = op->tag;
+    if (workload->plan->patience_us > 0) {
+        world_at(workload->world, op->asked_us + workload->plan->patience_us, WORKLOAD_PATIENCE, i,
+                 op->tag);
+    }
+}
+
+uint64_t workload_given_up(const struct workload *workload) {
+    return workload->given_up;
+}
+
+/* The outcome of the write is not known, and may never be. */
+static void note_unknown(struct client *client, const struct op *op) {
+    if (op->kind == CLIENT_WRITE && op->value_id != 0) {
+        client->unknown = op;
+    }
+}
+
+/* The client waits no longer, and asks somebody else next. */
+static void lose_patience(struct workload *workload, uint32_t i, uint64_t tag) {
+    struct client *client = &workload->clients[i];
+    if (client->awaits != tag) {
+        return;
+    }
+    workload->given_up++;
+    note_unknown(client, history_op(world_history(workload->world), tag));
+    client->next = INTENT_NONE;
+    client->node = (uint32_t)prng_below(&workload->prng, world_nodes(workload->world));
+    schedule(workload, i, workload->plan->think_us);
 }
 
 static void read(struct workload *workload, uint32_t i, struct blob *key, uint32_t r,
@@ -332,6 +372,10 @@ static void go_on(struct workload *workload, uint32_t i) {
 
 void workload_event(struct workload *workload, const struct sim_event *event) {
     uint32_t i = (uint32_t)event->a;
+    if (event->kind == WORKLOAD_PATIENCE) {
+        lose_patience(workload, i, event->b);
+        return;
+    }
     bool old = event->b != workload->starts;
     if (!workload->running || old || workload->asked >= workload->plan->ops) {
         return;
@@ -369,12 +413,15 @@ void workload_answer(struct workload *workload, struct op *op) {
         return; /* one of the judges' */
     }
     struct client *client = &workload->clients[op->client];
-    bool write = op->kind == CLIENT_WRITE;
+    bool late = client->awaits != op->tag;
     if (op->err == RD_OK && op->token != NULL && chain_length(op) < LONGEST_CHAIN) {
         client->contexts[client->remembered++ % REMEMBERED] = op;
     }
-    if (write && (op->err == RD_EUNKNOWN || op->err == RD_ECLOSED) && op->value_id != 0) {
-        client->unknown = op;
+    if (late) {
+        return; /* it has gone on without */
+    }
+    if (op->err == RD_EUNKNOWN || op->err == RD_ECLOSED) {
+        note_unknown(client, op);
     }
     client->last = op;
     if (op->kind == CLIENT_SCAN || op->kind == CLIENT_FLUSH) {

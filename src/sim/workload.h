@@ -3,14 +3,16 @@
  *
  * A value is "w<number>." and some padding, the number being that of the request that wrote it
  * first, so that whoever sees a value knows where it comes from. Clients remember contexts they
- * were given and use them when fresh, when stale, or not at all. */
+ * were given and use them when fresh, when stale, or not at all. A client that is not answered for plan->patience_us goes on without
+ * the answer, which may come yet: a node that stands still for an hour does not stop them all. */
 #ifndef RD_SIM_WORKLOAD_H
 #define RD_SIM_WORKLOAD_H
 
 #include "sim/plan.h"
 #include "sim/world.h"
 
-enum { WORKLOAD_CLIENT_TURN = WORLD_USER_KIND }; /* a: the client, b: of which start */
+/* TURN: a is the client, b says of which start. PATIENCE: a is the client, b the request. They leave room before FAULTS_NEXT. */
+enum { WORKLOAD_CLIENT_TURN = WORLD_USER_KIND, WORKLOAD_PATIENCE };
 
 struct workload;
 
@@ -26,7 +28,13 @@ void workload_free(struct workload **workload);
 void workload_start(struct workload *workload);
 void workload_stop(struct workload *workload);
 
-/* For the world's hooks: an answer has come; a WORKLOAD_CLIENT_TURN event has come. */
+/* From now on pauses are `factor` times as long as planned. */
+void workload_slow_down(struct workload *workload, uint64_t factor);
+
+/* How often a client went on without an answer. */
+uint64_t workload_given_up(const struct workload *workload);
+
+/* For the world's hooks: an answer has come; an event of the kinds above has come. */
 void workload_answer(struct workload *workload, struct op *op);
 void workload_event(struct workload *workload, const struct sim_event *event);
 

@@ -226,6 +226,14 @@ static void dispatch(struct world *world, struct sim_event *event) {
             network_arrive(world->network, event); /* refused: nobody is told here */
             return;
         }
+        if (machine->state == NODE_PAUSED) { /* the system accepts for it */
+            struct network_arrival arrival = network_arrive(world->network, event);
+            *event = (struct sim_event){
+                .kind = NETWORK_UP, .node = event->node, .life = machine->life, .a = arrival.link};
+            if (arrival.kind == 0) {
+                return;
+            }
+        }
     } else if (machine->state == NODE_OFF || event->life != machine->life) {
         return;
     }
@@ -373,6 +381,10 @@ void world_stats(const struct world *world, struct node_stats *out) {
             machine_add_stats(out, world->machines[i].node);
         }
     }
+}
+
+uint64_t world_died_unready(const struct world *world) {
+    return world->died_unready;
 }
 
 uint64_t world_steps(const struct world *world) {

@@ -112,6 +112,9 @@ struct trace *world_trace(struct world *world);
 /* The counters of all nodes together, over all their lives; states are not filled in. */
 void world_stats(const struct world *world, struct node_stats *out);
 
+/* How many processes have died before they served clients. */
+uint64_t world_died_unready(const struct world *world);
+
 /* Steps of all nodes so far. */
 uint64_t world_steps(const struct world *world);
 

@@ -46,6 +46,8 @@ struct store_mem {
     uint64_t durable; /* number of the last durable commit, as completion.commit counts */
     uint64_t due_min; /* no object is due before; a lower bound, UINT64_MAX: none at all */
     struct fault faults[STORE_MEM_OPS];
+    struct batch unsure; /* owned; what the last commit wrote that has failed in its sync */
+    uint64_t found_unsure;
 };
 
 struct store_mem_image {
@@ -318,14 +320,9 @@ static void take_back(struct store_mem *mem, struct undo_step *step) {
     }
 }
 
-static enum rd_err mem_commit(struct store *store, const struct batch *batch, bool probe) {
-    struct store_mem *mem = mem_of(store);
-    (void)probe; /* the faults strike empty batches too */
-    enum rd_err err = fault_take(mem, STORE_MEM_COMMIT);
+static enum rd_err apply_all(struct store_mem *mem, const struct batch *batch) {
     struct undo *undo;
-    if (err == RD_OK) {
-        err = undo_prepare(mem, batch, &undo);
-    }
+    enum rd_err err = undo_prepare(mem, batch, &undo);
     if (err != RD_OK) {
         return err;
     }
@@ -333,6 +330,44 @@ static enum rd_err mem_commit(struct store *store, const struct batch *batch, bo
         apply(mem, &batch->rows[i], &undo->steps[i]);
     }
     mem->undo[mem->undo_count++] = undo;
+    return RD_OK;
+}
+
+/* Without memory for it the batch is as lost as it may be. An empty one changes nothing. */
+static void keep_unsure(struct store_mem *mem, const struct batch *batch) {
+    if (batch->count > 0) {
+        batch_clear(&mem->unsure);
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct batch_row *row = &batch->rows[i];
+        const struct store_put put = {.at = row->at,
+                                      .value = row->now.value,
+                                      .old_digest = row->old_digest,
+                                      .new_digest = row->now.digest,
+                                      .due_ms = row->now.due_ms,
+                                      .was_live = row->was_live,
+                                      .is_live = row->now.live};
+        if (batch_put(&mem->unsure, &put) != RD_OK) {
+            batch_clear(&mem->unsure);
+            return;
+        }
+    }
+}
+
+static enum rd_err mem_commit(struct store *store, const struct batch *batch, bool probe) {
+    struct store_mem *mem = mem_of(store);
+    (void)probe; /* the faults strike empty batches too */
+    enum rd_err err = fault_take(mem, STORE_MEM_COMMIT);
+    if (err == RD_OK && (err = fault_take(mem, STORE_MEM_SYNC)) != RD_OK) {
+        keep_unsure(mem, batch);
+    }
+    if (err == RD_OK) {
+        err = apply_all(mem, batch);
+    }
+    if (err != RD_OK) {
+        return err;
+    }
+    batch_clear(&mem->unsure);
     if (mem->fsync == STORE_FSYNC_ALWAYS && !store->hold) {
         store_mem_sync(store, SIZE_MAX);
     }
@@ -396,6 +431,7 @@ void store_mem_sync(struct store *store, size_t count) {
 static void start_over(struct store_mem *mem) {
     struct store *store = &mem->store;
     store_forget(store);
+    batch_clear(&mem->unsure);
     store_mem_sync(store, SIZE_MAX);
     store->stats.commits = mem->durable;
     store->stats.writable = true;
@@ -412,12 +448,16 @@ static void start_over(struct store_mem *mem) {
 
 void store_mem_crash(struct store *store, size_t keep_commits) {
     struct store_mem *mem = mem_of(store);
+    size_t lost = mem->undo_count > keep_commits ? mem->undo_count - keep_commits : 0;
     while (mem->undo_count > keep_commits) {
         struct undo *undo = mem->undo[--mem->undo_count];
         for (size_t i = undo->count; i > 0; i--) {
             take_back(mem, &undo->steps[i - 1]);
         }
         undo_free(undo);
+    }
+    if (lost == 0 && mem->unsure.count > 0 && apply_all(mem, &mem->unsure) == RD_OK) {
+        mem->found_unsure += mem->unsure.count;
     }
     start_over(mem);
 }
@@ -427,6 +467,10 @@ void store_mem_crash(struct store *store, size_t keep_commits) {
 void store_mem_fail(struct store *store, enum store_mem_op op, enum rd_err err, uint64_t count) {
     assert((unsigned)op < STORE_MEM_OPS && (err != RD_OK || count == 0));
     mem_of(store)->faults[op] = (struct fault){.err = err, .count = count};
+}
+
+uint64_t store_mem_found_unsure(const struct store *store) {
+    return mem_of_const(store)->found_unsure;
 }
 
 bool store_mem_erase_row(struct store *store, const struct store_key *at) {
@@ -531,6 +575,7 @@ static void mem_close(struct store *store) {
     store_mem_sync(store, SIZE_MAX);
     free(mem->undo);
     row_list_clear(&mem->rows);
+    batch_free(&mem->unsure);
     store_fini(store);
     free(mem);
 }

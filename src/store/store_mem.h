@@ -52,12 +52,17 @@ enum store_mem_op {
     STORE_MEM_GET,    /* store_get, store_meta_get */
     STORE_MEM_SCAN,   /* store_scan, store_scan_due */
     STORE_MEM_COMMIT, /* store_commit; nothing of the batch is kept */
+    STORE_MEM_SYNC, /* the same, but the rows were written and only their sync has failed: the next crash that keeps everything
+                         finds them, unless a commit has succeeded before */
     STORE_MEM_OPS
 };
 
 /* Makes the next `count` operations of that kind fail with `err` (UINT64_MAX: until further notice; 0: no
  * more). */
 void store_mem_fail(struct store *store, enum store_mem_op op, enum rd_err err, uint64_t count);
+
+/* How many rows crashes have found that a commit had failed to sync. */
+uint64_t store_mem_found_unsure(const struct store *store);
 
 /* The row is gone, as if it had never been written, whatever was synced. Returns false if there was none. */
 bool store_mem_erase_row(struct store *store, const struct store_key *at);

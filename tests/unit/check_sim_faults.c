@@ -108,7 +108,7 @@ static void on_answer(void *arg, struct op *op) {
 
 static void on_event(void *arg, const struct sim_event *event) {
     (void)arg;
-    if (event->kind == WORKLOAD_CLIENT_TURN) {
+    if (event->kind < FAULTS_NEXT) {
         workload_event(workload, event);
     } else {
         faults_event(faults, event);
@@ -127,6 +127,7 @@ static void setup_with(uint32_t nodes, int kind) {
                          .skew_us = 1000000,
                          .beyond = kind >= (int)PLAN_BEYOND_FAULTS};
     world_conf_default(&plan.world, nodes, 7);
+    plan.world.check_every = 16;
     plan.request_weights[REQUEST_SET] = plan.request_weights[REQUEST_GET] = 1;
     plan.fault_weights[kind] = 1;
     world = world_new(&plan.world);
@@ -221,6 +222,71 @@ START_TEST(without_a_mean_none_come) {
 }
 END_TEST
 
+static uint32_t paths_cut(void) {
+    uint32_t cut = 0;
+    for (uint32_t a = 0; a < world_nodes(world); a++) {
+        for (uint32_t b = 0; b < world_nodes(world); b++) {
+            cut += a != b && network_path(world_network(world), a, b) != PATH_OPEN;
+        }
+    }
+    return cut;
+}
+
+/* Whoever was cut off has come back by the end, without any healing from outside. */
+START_TEST(a_swizzle_ends_where_it_began) {
+    uint32_t most = 0;
+    setup_with(5, FAULT_SWIZZLE);
+    plan.seed = (uint64_t)_i;
+    plan.fault_mean_us = 40 * (uint64_t)SECOND_US;
+    start_all();
+    faults_start(faults);
+    while (faults_counts(faults)[FAULT_SWIZZLE] == 0) {
+        world_elapse(world, 10000);
+    }
+    for (unsigned i = 0; i < 500; i++) {
+        uint32_t cut = paths_cut();
+        most = cut > most ? cut : most;
+        world_elapse(world, 10000);
+    }
+    ck_assert_uint_gt(most, 6);
+    ck_assert(faults_counts(faults)[FAULT_SWIZZLE] > 1 || paths_cut() == 0);
+    stop();
+}
+END_TEST
+
+/* One machine is away, the others serve, and in the morning it is back. */
+START_TEST(a_night_ends) {
+    static const enum world_node_state states[] = {NODE_RUNNING, NODE_OFF,     NODE_OFF,
+                                                   NODE_PAUSED,  NODE_RUNNING, NODE_RUNNING};
+    setup_with(3, FAULT_KILL);
+    plan.night = (enum plan_night)_i;
+    plan.patience_us = SECOND_US;
+    start_all();
+    faults_start(faults);
+    world_elapse(world, 3 * SECOND_US);
+    faults_night(faults);
+    uint64_t kills = faults_counts(faults)[FAULT_KILL], asked = world_history(world)->count;
+    world_elapse(world, 20 * (uint64_t)SECOND_US);
+    unsigned away = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        away += world_state(world, i) != NODE_RUNNING;
+        ck_assert(world_state(world, i) == NODE_RUNNING || world_state(world, i) == states[_i]);
+    }
+    ck_assert_uint_eq(away, states[_i] != NODE_RUNNING);
+    ck_assert_uint_eq(paths_cut(), states[_i] != NODE_RUNNING ? 0 : 4);
+    ck_assert_uint_eq(faults_counts(faults)[FAULT_KILL], kills);
+    ck_assert_uint_gt(world_history(world)->count, asked + 50);
+    faults_morning(faults);
+    world_elapse(world, 5 * SECOND_US);
+    ck_assert_uint_gt(faults_counts(faults)[FAULT_KILL], kills);
+    workload_stop(workload);
+    faults_heal(faults);
+    expect_all_well();
+    ck_assert_uint_eq(world_history(world)->open, 0);
+    stop();
+}
+END_TEST
+
 /* A stranger on the machine is not let in, and serves nobody; the old disk is then as it was. */
 START_TEST(an_unmounted_disk_comes_back) {
     setup_with(3, FAULT_UNMOUNT);
@@ -311,6 +377,8 @@ int main(void) {
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, each_comes_and_is_undone, 0, FAULT_KINDS);
     tcase_add_test(tcase, without_a_mean_none_come);
+    tcase_add_loop_test(tcase, a_swizzle_ends_where_it_began, 1, 3);
+    tcase_add_loop_test(tcase, a_night_ends, NIGHT_NONE + 1, NIGHT_KINDS);
     tcase_add_test(tcase, an_unmounted_disk_comes_back);
     tcase_add_test(tcase, a_wiped_node_is_the_same);
     tcase_add_test(tcase, clusters_are_born_under_attack);

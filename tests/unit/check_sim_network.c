@@ -243,6 +243,109 @@ START_TEST(holds_and_sends_on) {
 }
 END_TEST
 
+static struct network_stats stats_of(struct net *net) {
+    struct network_stats stats;
+    network_stats(net->network, &stats);
+    return stats;
+}
+
+/* That an end was closed waits behind the frames. Meanwhile the peer may dial anew, and is heard over the new connection first. */
+START_TEST(holds_the_end_too) {
+    struct net net;
+    start(&net, (uint64_t)_i);
+    connect(&net);
+    network_set_path(net.network, 0, 1, PATH_HELD, net.now_us);
+    send_letters(&net);
+    network_close(net.network, 0, net.link[0], net.now_us);
+    network_crash(net.network, 0, net.now_us, true);
+    settle(&net);
+    ck_assert_str_eq(net.heard[1], "");
+    network_listen(net.network, 0, PORT, 2);
+    net.now_us += NETWORK_LATE_US;
+    network_set_path(net.network, 0, 1, PATH_OPEN, net.now_us);
+    settle(&net);
+    ck_assert_uint_eq(strlen(net.heard[1]), 27);
+    ck_assert_mem_eq(net.heard[1], letters, 26);
+    ck_assert_int_eq(net.heard[1][26], 'D');
+    ck_assert_uint_eq(stats_of(&net).orphans, 26);
+    ck_assert_uint_eq(stats_of(&net).of_the_dead, 26);
+    ck_assert_uint_eq(stats_of(&net).minutes_late, 26);
+    stop(&net);
+}
+END_TEST
+
+/* Where it vanishes, the peer hears of it when the path is open again, or only when it sends. */
+START_TEST(loses_the_end_in_silence) {
+    unsigned repeated = 0, on_sending = 0;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct net net;
+        start(&net, seed);
+        connect(&net);
+        network_set_path(net.network, 0, 1, PATH_SILENT, net.now_us);
+        network_close(net.network, 0, net.link[0], net.now_us);
+        settle(&net);
+        ck_assert_str_eq(net.heard[1], "");
+        network_set_path(net.network, 0, 1, PATH_OPEN, net.now_us);
+        settle(&net);
+        bool heard = net.heard[1][0] == 'D';
+        repeated += heard;
+        send(&net, 1, "a");
+        settle(&net);
+        on_sending += !heard && net.heard[1][0] == 'D';
+        stop(&net);
+    }
+    ck_assert_uint_gt(repeated, 5);
+    ck_assert_uint_gt(on_sending, 5);
+    ck_assert_uint_eq(repeated + on_sending, 30);
+}
+END_TEST
+
+static void dial_again(struct net *net) {
+    network_dial(net->network, 0, 6, "n2", PORT, net->now_us);
+    struct sim_event event;
+    char *heard = net->heard[0];
+    while (strchr(heard, 'U') == NULL) {
+        ck_assert(queue_pop(&net->queue, &event));
+        net->now_us = event.at_us;
+        struct network_arrival arrival = network_arrive(net->network, &event);
+        if (arrival.kind == NETWORK_UP && event.node == 0) {
+            net->link[0] = arrival.link;
+            heard[strlen(heard)] = 'U';
+        } else if (arrival.kind == NETWORK_DOWN) {
+            heard[strlen(heard)] = 'D';
+        } else if (arrival.kind == NETWORK_FRAME) {
+            net->heard[1][strlen(net->heard[1])] = (char)arrival.frame->bytes[0];
+        }
+        blob_unref(event.blob);
+    }
+}
+
+/* Old connections stand still, new ones do not; in the end all comes, in order of each. */
+START_TEST(stalls_old_connections) {
+    struct net net;
+    bool broken = _i % 2 == 1;
+    start(&net, (uint64_t)_i);
+    net.conf.reorder_ppm = 500000;
+    connect(&net);
+    uint64_t began_us = net.now_us, old = net.link[0];
+    network_stall(net.network, 0, 1, net.now_us, 2 * NETWORK_LATE_US, broken);
+    ck_assert_uint_ge(network_last_us(net.network), began_us + 2 * NETWORK_LATE_US);
+    send(&net, 0, "a");
+    send(&net, 0, "b");
+    dial_again(&net);
+    send(&net, 0, "z");
+    net.link[0] = old;
+    send(&net, 0, "c"); /* nothing happens if the end is gone */
+    settle(&net);
+    ck_assert_str_eq(net.heard[0], broken ? "DU" : "U");
+    ck_assert_str_eq(net.heard[1], broken ? "zab" : "zabc");
+    ck_assert_uint_ge(net.now_us, began_us + 2 * NETWORK_LATE_US);
+    ck_assert_uint_eq(stats_of(&net).orphans, broken ? 2 : 0);
+    ck_assert_uint_eq(stats_of(&net).minutes_late, broken ? 2 : 3);
+    stop(&net);
+}
+END_TEST
+
 START_TEST(breaks_connections) {
     struct net net;
     start(&net, (uint64_t)_i);
@@ -336,6 +439,9 @@ int main(void) {
     tcase_add_test(tcase, tells_of_a_power_failure_only_after_the_return);
     tcase_add_test(tcase, closes_one_direction);
     tcase_add_loop_test(tcase, holds_and_sends_on, 0, 20);
+    tcase_add_loop_test(tcase, holds_the_end_too, 0, 5);
+    tcase_add_test(tcase, loses_the_end_in_silence);
+    tcase_add_loop_test(tcase, stalls_old_connections, 0, 10);
     tcase_add_loop_test(tcase, breaks_connections, 0, 20);
     tcase_add_loop_test(tcase, breaks_what_is_being_dialled, 0, 20);
     tcase_add_test(tcase, lets_a_tap_choose);

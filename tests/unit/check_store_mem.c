@@ -266,6 +266,43 @@ START_TEST(a_failed_commit_leaves_nothing) {
 }
 END_TEST
 
+/* The rows are found by a crash that keeps everything, unless something was committed since. */
+START_TEST(a_failed_sync_may_leave_all) {
+    enum { NOTHING, WORST, COMMITTED };
+    put("a", "1", false);
+    store_commit(store, 1);
+    store_mem_sync(store, SIZE_MAX);
+    if (_i == WORST) {
+        store_mem_set_fsync(store, STORE_FSYNC_NO);
+        put("c", "1", false);
+        store_commit(store, 2);
+    }
+    put("a", "2", true);
+    put("b", "2", false);
+    store_mem_fail(store, STORE_MEM_SYNC, RD_EIO, 2);
+    store_commit(store, 3);
+    store_commit(store, 4); /* empty, and fails too */
+    get("a", 5);
+    get("b", 6);
+    ck_assert_ptr_nonnull(strstr(listen(), "c3=RD_EIO c4=RD_EIO g5=1 g6!RD_ENOTFOUND"));
+    if (_i == COMMITTED) {
+        store_commit(store, 7);
+        ck_assert_str_eq(listen(), "c7=RD_OK");
+    }
+    store_mem_crash(store, _i == WORST ? 0 : SIZE_MAX);
+    get("a", 8);
+    get("b", 9);
+    ck_assert_str_eq(listen(), _i == NOTHING ? "g8=2 g9=2" : "g8=1 g9!RD_ENOTFOUND");
+    ck_assert_uint_eq(store_mem_found_unsure(store), _i == NOTHING ? 2 : 0);
+    store_mem_check(store);
+    struct store_stats stats;
+    store_stats(store, &stats);
+    ck_assert_uint_eq(stats.live_keys, _i == NOTHING ? 2 : 1);
+    store_mem_crash(store, SIZE_MAX);
+    ck_assert_uint_eq(store_mem_found_unsure(store), _i == NOTHING ? 2 : 0);
+}
+END_TEST
+
 START_TEST(rows_are_lost_and_damaged) {
     struct store_key a = key("a");
     struct store_key b = key("b");
@@ -547,6 +584,7 @@ int main(void) {
     tcase_add_test(tcase, switching_the_mode_does_not_sync);
     tcase_add_test(tcase, faults_strike_so_many_times);
     tcase_add_test(tcase, a_failed_commit_leaves_nothing);
+    tcase_add_loop_test(tcase, a_failed_sync_may_leave_all, 0, 3);
     tcase_add_test(tcase, rows_are_lost_and_damaged);
     tcase_add_test(tcase, faults_and_crashes_meet);
     tcase_add_test(tcase, an_old_image_comes_back);
