@@ -12,6 +12,8 @@
 
 #include <utlist.h>
 
+#define LATE_SHARE 10 /* who was asked late has so much of request-timeout all the same */
+
 enum rd_err coordinator_init(struct coordinator *co, struct core *core) {
     uint32_t count = core->conf.max_requests;
     *co = (struct coordinator){.core = core, .slot_count = count, .free_count = count};
@@ -146,6 +148,43 @@ void coordinator_deadline_at(struct coordinator *co, struct request *request, ui
     DL_DELETE(co->deadlines, request);
     request->deadline_us = at_us;
     insert_deadline(co, request);
+}
+
+/* The bit of `member`; 0: it is no home. */
+static uint32_t place_bit(const struct coordinator *co, const struct request *request,
+                          uint16_t member) {
+    uint16_t homes[PREFLIST_MAX_N];
+    size_t count = coordinator_homes(co, request, homes);
+    for (size_t i = 0; i < count; i++)
+        if (homes[i] == member)
+            return UINT32_C(1) << i;
+    return 0;
+}
+
+bool coordinator_is_silent(const struct coordinator *co, const struct request *request,
+                           uint16_t member) {
+    return request->silent != 0 && (request->silent & place_bit(co, request, member)) != 0;
+}
+
+void coordinator_note_silent(const struct coordinator *co, struct request *request, uint16_t member,
+                             bool silent) {
+    if (silent)
+        request->silent |= place_bit(co, request, member);
+    else if (request->silent != 0)
+        request->silent &= ~place_bit(co, request, member);
+}
+
+bool coordinator_waited(const struct coordinator *co, uint64_t since_us, uint32_t share) {
+    uint64_t timeout_us = (uint64_t)co->core->conf.request_timeout_ms * 1000;
+    return co->core->now.mono_us - since_us >= timeout_us / share;
+}
+
+bool coordinator_holds_up(const struct coordinator *co, const struct request *request,
+                          uint16_t member, bool home, uint64_t asked_us) {
+    if (!coordinator_healthy(co, member))
+        return true;
+    bool late = coordinator_waited(co, request->started_us, 2);
+    return coordinator_waited(co, asked_us, late ? LATE_SHARE : 4) && (late || !home);
 }
 
 /* Takes the request out of the table; the caller still owns it. */

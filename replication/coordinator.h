@@ -58,8 +58,10 @@ struct request {
     struct blob *key; /* owned reference; NULL for COUNT and SCAN */
     uint16_t partition;
     uint64_t started_us, deadline_us;
-    bool replied;      /* the requester has its answer; the request lives on for late answers */
-    uint64_t hedge_us; /* READ: when more replicas are asked; 0: not wanted */
+    bool replied; /* the requester has its answer; the request lives on for late answers */
+    uint32_t
+        silent; /* homes (by place) that have held it up: not waited for in what it does next */
+    uint64_t hedge_us;           /* READ: when more replicas are asked; 0: not wanted */
     struct request *prev, *next; /* by deadline */
     struct request *hedge_prev, *hedge_next;
     struct write_order order; /* PARKED, WRITE, FORWARD, RMW */
@@ -94,6 +96,7 @@ struct coordinator {
     struct request *deadlines; /* list, earliest first */
     struct request *hedges;    /* list, earliest first */
     struct rmw_table rmw;
+    bool checking; /* a forward may be waiting for a home that answers */
 };
 
 /* Reserves the table of core->conf.max_requests. Error: RD_ENOMEM. The pointers to the others
@@ -119,6 +122,20 @@ void coordinator_hedge_at(struct coordinator *co, struct request *request, uint6
 
 /* Moves the request's deadline. */
 void coordinator_deadline_at(struct coordinator *co, struct request *request, uint64_t at_us);
+
+/* The homes of the request's key that are in `silent`; and notes that `member`, if it is a home, is one of them, or has answered after all. */
+bool coordinator_is_silent(const struct coordinator *co, const struct request *request,
+                           uint16_t member);
+void coordinator_note_silent(const struct coordinator *co, struct request *request, uint16_t member,
+                             bool silent);
+
+/* True if one part in `share` of request-timeout has passed since `since_us`. */
+bool coordinator_waited(const struct coordinator *co, uint64_t since_us, uint32_t share);
+
+/* True if `member`, asked at `asked_us` and silent since, is no longer to be waited for alone: it has become suspect, or half the request's
+ * time is over. A fallback is nobody in particular, and has less time: the next one will do. */
+bool coordinator_holds_up(const struct coordinator *co, const struct request *request,
+                          uint16_t member, bool home, uint64_t asked_us);
 
 /* A zeroed reply, or NULL without memory. */
 struct client_reply *coordinator_reply_new(enum rd_err err);

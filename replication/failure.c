@@ -113,6 +113,7 @@ static void prove(struct failure *failure, struct watch *watch, uint64_t at_us) 
 void watch_linked(struct failure *failure, struct watch *watch) {
     watch_heard(failure, watch);
     prove(failure, watch, failure->step_us);
+    watch->served_us = failure->step_us;
     believe(watch);
 }
 
@@ -133,8 +134,9 @@ void watch_heard(const struct failure *failure, struct watch *watch) {
     lives(failure, watch);
 }
 
-void watch_served(struct watch *watch) {
+void watch_served(const struct failure *failure, struct watch *watch) {
     watch->missed = 0;
+    watch->served_us = failure->step_us;
 }
 
 void watch_missed(const struct failure *failure, struct watch *watch, uint64_t asked_us) {
@@ -157,6 +159,7 @@ void watch_answered(struct failure *failure, struct watch *watch, uint64_t asked
         return;
     lives(failure, watch);
     prove(failure, watch, asked_us);
+    watch->served_us = now;
     bool prompt = now - asked_us <= 2 * failure_patience_us(failure);
     if (!prompt || watch->hold_us > now)
         return;
@@ -223,6 +226,10 @@ bool watch_is_proven(const struct failure *failure, const struct watch *watch) {
 
 bool watch_is_healthy(const struct failure *failure, const struct watch *watch) {
     return watch->state == WATCH_UP && watch_is_proven(failure, watch);
+}
+
+bool watch_answers(const struct failure *failure, const struct watch *watch) {
+    return failure->step_us - watch->served_us <= failure->patience_us;
 }
 
 const char *watch_state_text(enum watch_state state) {

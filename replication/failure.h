@@ -52,6 +52,7 @@ struct watch {
     uint64_t doubt_us;   /* since when it is doubted; 0: it is not */
     uint64_t probe_us;   /* when it was probed last */
     uint64_t proved_us;  /* the last time of which it is proven that it could be reached */
+    uint64_t served_us;  /* when it last answered anything that it was asked */
     uint64_t hold_us;    /* suspect until then at the least */
     uint32_t missed;     /* requests in a row */
     uint32_t probes;     /* since it is doubted or suspect */
@@ -96,7 +97,7 @@ void watch_asked(const struct failure *failure, struct watch *watch);
 void watch_heard(const struct failure *failure, struct watch *watch);
 
 /* It answered a request in time. */
-void watch_served(struct watch *watch);
+void watch_served(const struct failure *failure, struct watch *watch);
 
 /* It left a request of `asked_us` without an answer. */
 void watch_missed(const struct failure *failure, struct watch *watch, uint64_t asked_us);
@@ -118,6 +119,10 @@ struct watch_wish watch_tick(const struct failure *failure, struct watch *watch,
 
 /* True if nothing speaks against its answering at once. */
 bool watch_is_healthy(const struct failure *failure, const struct watch *watch);
+
+/* True if it has answered something within a healthy node's patience: what is sent to it now is not lost on somebody who has been gone for
+ * longer than that. */
+bool watch_answers(const struct failure *failure, const struct watch *watch);
 
 /* False if this node stood still and the peer has not answered a probe sent since. */
 bool watch_is_proven(const struct failure *failure, const struct watch *watch);

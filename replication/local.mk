@@ -82,6 +82,7 @@ replication_libreplication_a_SOURCES = \
 	replication/op_write_targets.c \
 	replication/op_write_targets.h \
 	replication/peers.c \
+	replication/peers_health.c \
 	replication/peers.h \
 	replication/planted.h \
 	replication/probe.c \
@@ -154,6 +155,10 @@ check_PROGRAMS += tests/unit/check_hint_ledger
 tests_unit_check_hint_ledger_SOURCES = tests/unit/check_hint_ledger.c tests/unit/must.h
 tests_unit_check_hint_ledger_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_hint_ledger_LDFLAGS = $(OOM_LDFLAGS)
+
+check_PROGRAMS += tests/unit/check_silence
+tests_unit_check_silence_SOURCES = tests/unit/check_silence.c $(NODE_RIG)
+tests_unit_check_silence_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
 check_PROGRAMS += tests/unit/check_handoff
 tests_unit_check_handoff_SOURCES = tests/unit/check_handoff.c $(NODE_RIG) $(NODE_RIG_OOM)

@@ -15,6 +15,8 @@
 #include "replication/node_private.h"
 
 #define PROBE_US 1000000 /* between two looks at a store that takes no writes */
+#define REVIEW_SHARE                                                                               \
+    4 /* requests that have waited for so much of request-timeout are looked at again */
 
 /* ---- the identity --------------------------------------------------------------------------------- */
 
@@ -345,6 +347,40 @@ static bool tell_lost(struct node *node) {
     return true;
 }
 
+/* Looks again at requests that a silent node may hold up: at those for which some time is over, and at all when somebody has become suspect. */
+static void review_requests(struct node *node) {
+    struct coordinator *co = &node->co;
+    bool all = peers_take_turned(&node->peers);
+    struct request *request, *next;
+    DL_FOREACH_SAFE(co->deadlines, request, next) {
+        if (!all && !coordinator_waited(co, request->started_us, REVIEW_SHARE))
+            break;
+        if (request->replied)
+            continue;
+        if (request->kind == REQUEST_READ)
+            op_read_review(co, request);
+        else if (request->kind == REQUEST_WRITE)
+            op_write_review(co, request);
+        else if (request->kind == REQUEST_FORWARD)
+            op_forward_review(co, request);
+    }
+}
+
+/* Somebody answers again: forwards may have waited for that. */
+static void wake_forwards(struct node *node) {
+    struct coordinator *co = &node->co;
+    bool revived = peers_take_revived(&node->peers);
+    if (!revived || !co->checking)
+        return;
+    struct request *request, *next;
+    co->checking = false;
+    DL_FOREACH_SAFE(co->deadlines, request, next)
+    if (request->kind == REQUEST_FORWARD && request->forward.checking) {
+        co->checking = true;
+        op_forward_review(co, request);
+    }
+}
+
 static void start_parked(struct node *node) {
     struct request *request, *next;
     DL_FOREACH_SAFE(node->co.deadlines, request, next)
@@ -359,6 +395,7 @@ static void settle(struct node *node) {
     struct replica_answer answer;
     do {
         refresh_placement(node);
+        wake_forwards(node);
         if (node->parked > 0 && node->birth.state == BIRTH_BORN &&
             placement_is_known(&node->placement))
             start_parked(node);
@@ -402,6 +439,7 @@ static void on_timer(struct node *node) {
         budget_lag(&node->budget, node->next_tick_us == 0 ? 0 : now - node->next_tick_us);
         node->next_tick_us = now + PEERS_TICK_US;
         peers_tick(&node->peers);
+        review_requests(node);
         hints_tick(&node->hints);
         if (node->birth.state == BIRTH_BORN)
             tick_background(node);

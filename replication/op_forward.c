@@ -68,7 +68,9 @@ static bool hand_to(struct coordinator *co, struct request *request, uint16_t me
     if (op->tried_count == FORWARD_MAX_TRIES || was_tried(op, member) ||
         !peers_say(co->peers, member, msg))
         return false;
+    op->checking = false;
     op->member = member;
+    op->sent_us = co->core->now.mono_us;
     op->link = peers_link_to(co->peers, member);
     op->turn = co->core->turns;
     op->tried[op->tried_count++] = member;
@@ -101,6 +103,55 @@ static bool try_fallbacks(struct coordinator *co, struct request *request, struc
     return false;
 }
 
+/* True if a home that could take it, and has not answered lately, is worth waiting for before the next one gets a read-modify-write. */
+static bool keeps_order(const struct coordinator *co, const struct request *request) {
+    return request->order.rmw != NULL && !coordinator_waited(co, request->forward.began_us, 4);
+}
+
+static bool may_take(const struct coordinator *co, const struct request *request, uint16_t home) {
+    return peers_healthy(co->peers, home) && !was_tried(&request->forward, home);
+}
+
+/* Gives it to the first home that has just answered something, or begins it here; says whether it could. */
+static bool give_to_home(struct coordinator *co, struct request *request, const uint16_t *homes,
+                         size_t count, const struct wire_msg *msg) {
+    for (size_t i = 0; i < count; i++) {
+        if (is_for_here(co, request, homes[i])) {
+            memset(&request->forward, 0, sizeof(request->forward));
+            op_rmw_start(co, request);
+            return true;
+        }
+        if (!may_take(co, request, homes[i]))
+            continue;
+        if (peers_answers(co->peers, homes[i]) && hand_to(co, request, homes[i], msg))
+            return true;
+        if (keeps_order(co, request))
+            return false;
+    }
+    return false;
+}
+
+/* Asks the homes that have not answered for a while for a sign of life; says whether there was one to ask. */
+static bool check_on_homes(struct coordinator *co, struct request *request, const uint16_t *homes,
+                           size_t count) {
+    bool checking = false;
+    for (size_t i = 0; i < count && !(checking && keeps_order(co, request)); i++)
+        if (may_take(co, request, homes[i]) && peers_check_on(co->peers, homes[i]))
+            checking = true;
+    request->forward.checking = checking;
+    co->checking |= checking;
+    return checking;
+}
+
+/* Gives it to any home that can be reached: there is nobody else. */
+static bool try_anyone(struct coordinator *co, struct request *request, const uint16_t *homes,
+                       size_t count, const struct wire_msg *msg) {
+    for (size_t i = 0; i < count; i++)
+        if (homes[i] != MEMBER_SELF && hand_to(co, request, homes[i], msg))
+            return true;
+    return false;
+}
+
 /* Goes on without an answer to pass on: to the best home not tried yet, or here, or to a fallback. Says whether it
  * could. */
 static bool try_next(struct coordinator *co, struct request *request) {
@@ -110,19 +161,16 @@ static bool try_next(struct coordinator *co, struct request *request) {
     make_message(request, &msg);
     bool fallback = may_stand_in(co, homes, count);
     quickest_first(co, request, homes, count);
-    for (int slow = 0; slow <= !fallback; slow++)
-        for (size_t i = 0; i < count; i++) {
-            if (is_for_here(co, request, homes[i])) {
-                memset(&request->forward, 0, sizeof(request->forward));
-                op_rmw_start(co, request);
-                return true;
-            }
-            if (peers_healthy(co->peers, homes[i]) != slow && hand_to(co, request, homes[i], &msg))
-                return true;
-        }
+    request->forward.checking = false;
+    if (give_to_home(co, request, homes, count, &msg))
+        return true;
+    if (!coordinator_waited(co, request->forward.began_us, 2) &&
+        check_on_homes(co, request, homes, count))
+        return true;
     if (fallback)
         stand_in(co, request);
-    return fallback || (co->core->store_err != RD_OK && try_fallbacks(co, request, &msg));
+    return fallback || try_anyone(co, request, homes, count, &msg) ||
+           (co->core->store_err != RD_OK && try_fallbacks(co, request, &msg));
 }
 
 /* Nobody takes it. */
@@ -140,13 +188,14 @@ static void fail(struct coordinator *co, struct request *request) {
 }
 
 void op_forward_start(struct coordinator *co, struct request *request) {
+    request->forward.began_us = co->core->now.mono_us;
     if (!try_next(co, request))
         fail(co, request);
 }
 
 void op_forward_answer(struct coordinator *co, struct request *request, uint16_t member,
                        const struct wire_msg *msg) {
-    if (member != request->forward.member)
+    if (request->forward.checking || member != request->forward.member)
         return;
     peers_served(co->peers, member);
     if (!msg->forward_answer.handled && try_next(co, request))
@@ -177,6 +226,10 @@ void op_forward_answer(struct coordinator *co, struct request *request, uint16_t
 
 void op_forward_lost(struct coordinator *co, struct request *request, uint16_t member) {
     const struct op_forward *op = &request->forward;
+    if (op->checking) {
+        op_forward_review(co, request);
+        return;
+    }
     if (member != op->member)
         return;
     if (op->turn == co->core->turns && peers_link(co->peers, op->link) != NULL)
@@ -189,7 +242,24 @@ void op_forward_lost(struct coordinator *co, struct request *request, uint16_t m
         fail(co, request);
 }
 
+void op_forward_review(struct coordinator *co, struct request *request) {
+    const struct op_forward *op = &request->forward;
+    if (op->checking) {
+        if (!try_next(co, request))
+            fail(co, request);
+    } else if (!peers_healthy(co->peers, op->member) &&
+               peers_silent(co->peers, op->member, op->sent_us)) {
+        coordinator_fail(co, request, RD_EUNKNOWN,
+                         "the replica that took the write is silent since: it may have been "
+                         "written");
+    }
+}
+
 void op_forward_expired(struct coordinator *co, struct request *request) {
+    if (request->forward.checking) {
+        fail(co, request);
+        return;
+    }
     peers_missed(co->peers, request->forward.member, request->started_us);
     coordinator_fail(co, request, RD_EUNKNOWN,
                      "the replica that took the write did not answer in time: it may have been "

@@ -88,7 +88,7 @@ static bool ask_home(struct coordinator *co, struct request *request, uint8_t fi
 static uint32_t missing(const struct op_read *op) {
     uint32_t live = 0;
     for (uint8_t i = 0; i < op->healthy; i++)
-        live += !op->homes[i].answered || op->homes[i].good;
+        live += op->homes[i].answered ? op->homes[i].good : !op->homes[i].silent;
     return live < op->quorum.needed ? op->quorum.needed - live : 0;
 }
 
@@ -116,11 +116,12 @@ static bool ask_fallback(struct coordinator *co, struct request *request) {
  * healthy. `all`: any number of fallbacks. Says whether there was one. */
 static bool ask_next(struct coordinator *co, struct request *request, bool all) {
     struct op_read *op = &request->read;
-    const struct quorum_tally *others = &op->quorum.stand_ins;
-    uint32_t room = missing(op);
+    uint32_t room = missing(op), open = 0;
     quorum_allow(&op->quorum, room);
+    for (uint8_t i = op->home_count; i < op->count; i++)
+        open += op->homes[i].answered ? op->homes[i].good : !op->homes[i].silent;
     return ask_home(co, request, 0, op->healthy) ||
-           (room > 0 && (all || others->asked - others->bad < room) && ask_fallback(co, request)) ||
+           (room > 0 && (all || open < room) && ask_fallback(co, request)) ||
            ask_home(co, request, op->healthy, op->home_count);
 }
 
@@ -380,7 +381,8 @@ void op_read_repaired(struct coordinator *co, struct request *request, uint16_t 
 static bool awaits_turn(const struct coordinator *co, const struct request *request) {
     for (uint8_t i = 0; request->rmw != NULL && i < request->read.home_count; i++) {
         const struct read_home *home = &request->read.homes[i];
-        if (home->asked && !home->answered && coordinator_healthy(co, home->member))
+        if (home->asked && !home->answered && !home->silent &&
+            coordinator_healthy(co, home->member))
             return true;
     }
     return false;
@@ -400,6 +402,7 @@ static void count(struct coordinator *co, struct request *request, struct read_h
     struct op_read *op = &request->read;
     home->answered = true;
     home->good = good;
+    coordinator_note_silent(co, request, home->member, false);
     quorum_allow(&op->quorum, missing(op));
     enum quorum_verdict verdict = quorum_add(&op->quorum, home->number, good);
     if (home->member == MEMBER_SELF)
@@ -490,6 +493,34 @@ void op_read_lost(struct coordinator *co, struct request *request, uint16_t memb
         op_read_repaired(co, request, member, false);
     else if (!home->answered)
         count(co, request, home, false);
+}
+
+/* True if one that has not answered is not worth waiting for alone. */
+static bool holds_up(const struct coordinator *co, const struct request *request,
+                     const struct read_home *home) {
+    if (!home->asked || home->answered || home->silent || home->member == MEMBER_SELF)
+        return false;
+    return coordinator_holds_up(co, request, home->member, !home->fallback, home->asked_us);
+}
+
+void op_read_review(struct coordinator *co, struct request *request) {
+    struct op_read *op = &request->read;
+    unsigned silent = 0;
+    uint8_t count = op->count; /* those who come to it now have just been asked */
+    if (op->repairing)
+        return;
+    for (uint8_t i = 0; i < count; i++)
+        if (holds_up(co, request, &op->homes[i])) {
+            op->homes[i].silent = true;
+            coordinator_note_silent(co, request, op->homes[i].member, true);
+            silent++;
+        }
+    quorum_allow(&op->quorum, missing(op));
+    while (silent > 0 && ask_next(co, request, false))
+        silent--;
+    if (quorum_verdict(&op->quorum) == QUORUM_MET && can_tell(co, op) && !op->own_first &&
+        !awaits_turn(co, request))
+        finish(co, request);
 }
 
 void op_read_hedge(struct coordinator *co, struct request *request) {

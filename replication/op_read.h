@@ -9,7 +9,8 @@
  * The best homes are asked: the node itself first, then those that answer fast. With R > 1 the own copy is read before the others are
  * asked, so that they can say "the same" to its digest instead of sending what is here already. When the answers take longer than nearly
  * all of a spared home's (its 99th percentile), that home is asked too: a slow replica costs no more than that. A small share of
- * reads asks all homes, so that what nobody reads with R > 1 is repaired too.
+ * reads asks all homes, so that what nobody reads with R > 1 is repaired too. A home that becomes suspect, or has said nothing when half of
+ * request-timeout is over, is missing from then on; its answer still counts.
  *
  * Nil is an answer like any other, of a home. A fallback that has nothing counts only beside a home's answer: fallbacks alone cannot say that
  * a key is not there (TRAPS notfound_from_empty_fallback).
@@ -39,6 +40,7 @@ struct read_home {
     uint16_t member;
     bool fallback; /* it is no home: it answers from its hint */
     bool asked, answered, good;
+    bool silent;     /* it has not answered, and is not waited for alone */
     bool damaged;    /* its row is: it has to be repaired, and counts for nothing */
     uint32_t number; /* in the quorum */
     uint64_t asked_us;
@@ -70,6 +72,10 @@ void op_read_start(struct coordinator *co, struct request *request, uint32_t r, 
 /* A replica has answered. */
 void op_read_answer(struct coordinator *co, struct request *request,
                     const struct read_answer *answer);
+
+/* Time has passed, or a member has become suspect: asks others in place of those that hold the read up. To be called before it is
+ * answered. */
+void op_read_review(struct coordinator *co, struct request *request);
 
 /* A replica has acknowledged a repair, or failed to. */
 void op_read_repaired(struct coordinator *co, struct request *request, uint16_t member, bool ok);

@@ -53,6 +53,7 @@ static void ask_for_dot(struct coordinator *co, struct request *request,
     msg.read.key = (struct resp_slice){request->key->bytes, request->key->len};
     target->answered = false;
     target->asked = target->member != MEMBER_SELF && peers_say(co->peers, target->member, &msg);
+    target->asked_us = co->core->now.mono_us;
     request->write.catching_up += target->asked;
 }
 
@@ -506,6 +507,31 @@ void op_write_lost(struct coordinator *co, struct request *request, uint16_t mem
         op_write_caught_up(co, request, member, false, NULL);
     } else if (op->state == WRITE_WRITING) {
         write_targets_lost(co, request, member);
+        go_on(co, request);
+    }
+}
+
+/* Waits no longer for those who were asked for the dot of the context and are silent. */
+static void stop_catching(struct coordinator *co, struct request *request) {
+    struct op_write *op = &request->write;
+    for (uint8_t i = 0; i < op->to.count; i++) {
+        struct write_target *target = &op->to.all[i];
+        if (!target->asked || target->answered || coordinator_waited(co, target->asked_us, 4) == 0)
+            continue;
+        target->answered = true;
+        op->silent += op->listed > 0 || i < op->to.home_count;
+        op->catching_up--;
+    }
+    if (op->catching_up == 0)
+        give_up_catching(co, request);
+}
+
+void op_write_review(struct coordinator *co, struct request *request) {
+    enum write_state state = request->write.state;
+    if (state == WRITE_CATCHING_UP && coordinator_waited(co, request->started_us, 2)) {
+        stop_catching(co, request);
+    } else if (state == WRITE_WRITING) {
+        write_targets_review(co, request);
         go_on(co, request);
     }
 }

@@ -85,6 +85,10 @@ void op_write_answer(struct coordinator *co, struct request *request,
 /* A member lost a link: what it was asked may stay unanswered. */
 void op_write_lost(struct coordinator *co, struct request *request, uint16_t member);
 
+/* Time has passed, or a member has become suspect: looks for others in place of those that hold the write up. To be called before it is
+ * answered. */
+void op_write_review(struct coordinator *co, struct request *request);
+
 /* Ends a write that lingers before its time. */
 void op_write_make_way(struct coordinator *co, struct request *request);
 

@@ -92,9 +92,11 @@ void write_targets_plan(struct coordinator *co, struct request *request) {
     struct write_targets *to = &request->write.to;
     to->count = to->home_count;
     to->kept = 0;
-    for (uint8_t i = 0; i < to->home_count; i++)
-        to->all[i] = (struct write_target){.member = to->all[i].member,
-                                           .missed = !coordinator_healthy(co, to->all[i].member)};
+    for (uint8_t i = 0; i < to->home_count; i++) {
+        uint16_t home = to->all[i].member;
+        bool missed = !coordinator_healthy(co, home) || coordinator_is_silent(co, request, home);
+        to->all[i] = (struct write_target){.member = home, .missed = missed};
+    }
     for (uint8_t i = 0; i < to->home_count; i++)
         if (to->all[i].missed)
             replace(co, request, i);
@@ -159,6 +161,7 @@ static bool ask_fallback(struct coordinator *co, struct request *request,
     blob_unref(frame);
     if (!target->asked)
         return false;
+    target->asked_us = co->core->now.mono_us;
     request->write.sent = true;
     target->answered = target->good = false;
     target->must = owed.must;
@@ -219,6 +222,7 @@ void write_targets_send(struct coordinator *co, struct request *request) {
         struct write_target *home = &to->all[i];
         bool self = home->member == MEMBER_SELF;
         home->asked = self || (made && peers_send(co->peers, home->member, frame));
+        home->asked_us = co->core->now.mono_us;
         if (home->asked)
             expect(request, home, true);
         request->write.sent |= home->asked && !self;
@@ -255,6 +259,7 @@ void write_targets_answered(struct coordinator *co, struct request *request,
     uint8_t at = (uint8_t)(target - to->all);
     target->answered = true;
     target->good = err == RD_OK;
+    coordinator_note_silent(co, request, target->member, false);
     if (target->has_number)
         quorum_add(&request->write.quorum, target->number, target->good);
     if (RD_PLANTED(co->core, FALLBACK_COUNTED_TWICE) && target->good && target->must &&
@@ -269,9 +274,34 @@ void write_targets_answered(struct coordinator *co, struct request *request,
         struct hint_owed owed = {0}; /* it was dropped there: others would drop it as well */
         owe(co, to, bit(target->home), &owed);
         hint_ledger_dropped(co->hints->ledger, &owed);
-    } else {
+    } else if (!target->missed) {
         miss(co, request, target->home);
     }
+    make_room(co, request);
+}
+
+/* True if a target that has not answered is not worth waiting for alone. */
+static bool holds_up(const struct coordinator *co, const struct request *request,
+                     const struct write_target *target) {
+    bool home = target < request->write.to.all + request->write.to.home_count;
+    if (!target->asked || target->answered || target->missed || target->member == MEMBER_SELF)
+        return false;
+    return coordinator_holds_up(co, request, target->member, home, target->asked_us);
+}
+
+void write_targets_review(struct coordinator *co, struct request *request) {
+    struct write_targets *to = &request->write.to;
+    uint64_t silent = 0;
+    uint8_t count = to->count; /* those who come to it now have just been asked */
+    for (uint8_t i = 0; i < count; i++)
+        if (holds_up(co, request, &to->all[i])) {
+            to->all[i].missed = true;
+            coordinator_note_silent(co, request, to->all[i].member, true);
+            silent |= UINT64_C(1) << i;
+        }
+    for (uint8_t i = 0; i < count; i++)
+        if ((silent >> i & 1) != 0 && next_fallback(co, request) != MEMBER_NONE)
+            miss(co, request, i < to->home_count ? i : to->all[i].home);
     make_room(co, request);
 }
 

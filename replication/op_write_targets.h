@@ -5,7 +5,8 @@
  * remains one acknowledgement. With h of the homes healthy a fallback counts only while h < W, and
  * only W - h of them do: so W homes in reach always make a real quorum (TRAPS
  * sloppy_acks_do_not_intersect). A home that is lost, or refuses, after it was asked is no longer
- * healthy, and is replaced at once. A fallback that is to count is told so and never drops the
+ * healthy, and is replaced at once; so is one that becomes suspect, or has said nothing when half of
+ * request-timeout is over (a fallback, too). A fallback that is to count is told so and never drops the
  * hint; one that was asked before that was known is asked again.
  */
 #ifndef RD_REPLICATION_OP_WRITE_TARGETS_H
@@ -28,12 +29,14 @@ struct request;
 struct write_target {
     uint16_t member;
     bool asked, answered;
-    bool good;    /* it has the object, durably */
-    bool missed;  /* a home: not healthy when asked, or lost since, or it refused */
+    bool good; /* it has the object, durably */
+    bool
+        missed; /* a home: not healthy when asked, or lost since, or silent, or it refused; a fallback: silent */
     bool must;    /* a fallback: asked as one that is to count */
     uint8_t home; /* a fallback: the place of the home that it stands for */
     bool has_number;
     uint32_t number; /* in the quorum */
+    uint64_t asked_us;
 };
 
 struct write_targets {
@@ -66,6 +69,9 @@ struct write_target *write_targets_find(struct request *request, uint16_t member
 /* Takes the answer in, and replaces who cannot be counted on. `err`: what it said. */
 void write_targets_answered(struct coordinator *co, struct request *request,
                             struct write_target *target, enum rd_err err);
+
+/* Replaces those that have become suspect, or are silent, half the time being over: what they still answer counts. */
+void write_targets_review(struct coordinator *co, struct request *request);
 
 /* A member lost a link: whoever was asked there and has not answered is replaced. */
 void write_targets_lost(struct coordinator *co, struct request *request, uint16_t member);

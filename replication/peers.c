@@ -79,30 +79,6 @@ bool peers_reachable(const struct peers *peers, uint16_t member) {
     return best_link(peers, member) != NULL;
 }
 
-bool peers_healthy(const struct peers *peers, uint16_t member) {
-    return peers_reachable(peers, member) &&
-           watch_is_healthy(&peers->failure, &peers->peers[member].watch);
-}
-
-void peers_missed(struct peers *peers, uint16_t member, uint64_t asked_us) {
-    if (member < peers->peer_count)
-        watch_missed(&peers->failure, &peers->peers[member].watch, asked_us);
-}
-
-void peers_served(struct peers *peers, uint16_t member) {
-    if (member < peers->peer_count)
-        watch_served(&peers->peers[member].watch);
-}
-
-bool peers_view_is_fresh(const struct peers *peers) {
-    return failure_is_fresh(&peers->failure);
-}
-
-bool peers_is_proven(const struct peers *peers, uint16_t member) {
-    return member < peers->peer_count &&
-           watch_is_proven(&peers->failure, &peers->peers[member].watch);
-}
-
 uint64_t peers_link_to(const struct peers *peers, uint16_t member) {
     const struct link *link = best_link(peers, member);
     return link != NULL ? link->id : 0;
@@ -112,27 +88,6 @@ bool peers_never_left(const struct peers *peers, uint64_t link, uint64_t turn) {
     const struct link *found;
     HASH_FIND(hh, peers->links, &link, sizeof(link), found);
     return found == NULL && turn == peers->core->turns && peers->closed_turn != turn;
-}
-
-void peers_answered(struct peers *peers, uint16_t member, uint64_t us) {
-    if (member < peers->peer_count)
-        latency_add(&peers->peers[member].latency, us);
-}
-
-const struct latency *peers_latency(const struct peers *peers, uint16_t member) {
-    return member < peers->peer_count ? &peers->peers[member].latency : NULL;
-}
-
-uint32_t peers_slowness(const struct peers *peers, uint16_t member) {
-    if (member >= peers->peer_count)
-        return 0;
-    const struct peer *peer = &peers->peers[member];
-    uint64_t waiting_us = peer->watch.waiting_us, late_us = peers->failure.late_us;
-    if (waiting_us != 0 && waiting_us < late_us)
-        waiting_us = late_us; /* this node was late itself */
-    uint32_t owes = waiting_us == 0 ? 0 : latency_rank_of(now_us(peers) - waiting_us);
-    uint32_t usually = latency_rank(&peer->latency);
-    return owes > usually ? owes : usually;
 }
 
 static void send_on(struct peers *peers, struct link *link, struct blob *frame) {

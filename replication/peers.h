@@ -55,6 +55,7 @@ struct peer {                         /* by member index */
     struct latency latency; /* of its answers to reads */
     struct watch watch;
     enum watch_state said; /* the state that the log has heard of */
+    uint64_t checked_us;   /* when peers_check_on probed it last */
 };
 
 struct seed {
@@ -76,6 +77,8 @@ struct peers {
     uint32_t lost_count;             /* of them: lost */
     uint16_t peer_count;
     struct failure failure;
+    bool turned;        /* somebody has become suspect, and peers_take_turned has not said so yet */
+    bool revived;       /* the same of somebody who answers again after a while */
     struct seed *seeds; /* owned */
     uint32_t seed_count;
     uint64_t next_dial;
@@ -154,6 +157,21 @@ uint64_t peers_link_to(const struct peers *peers, uint16_t member);
 
 /* True if what was given to `link` in turn `turn` has provably not left this node: the link broke before that turn was over. */
 bool peers_never_left(const struct peers *peers, uint64_t link, uint64_t turn);
+
+/* True if `member` has answered something just now (watch_answers): what it is sent is not lost on somebody who is long gone. */
+bool peers_answers(const struct peers *peers, uint16_t member);
+
+/* True if `member` has said nothing since `since_us`. */
+bool peers_silent(const struct peers *peers, uint16_t member, uint64_t since_us);
+
+/* Finds out whether `member` answers: probes it, unless that was done in this very millisecond. False: it cannot be sent to. */
+bool peers_check_on(struct peers *peers, uint16_t member);
+
+/* True, once, after a member whose link is there has become suspect. */
+bool peers_take_turned(struct peers *peers);
+
+/* True, once, after a member has answered that had not for a while. */
+bool peers_take_revived(struct peers *peers);
 
 /* Notes that `member` answered a request in time. */
 void peers_served(struct peers *peers, uint16_t member);

@@ -49,6 +49,7 @@ static void log_state(struct peers *peers, uint16_t member) {
     char id[NODE_ID_HEX + 1];
     text_hex(named->id.bytes, NODE_ID_BYTES, id);
     bool serious = state == WATCH_DOWN || peer->said == WATCH_DOWN;
+    peers->turned |= peer->said == WATCH_UP;
     effects_log(peers->core->effects, serious ? LOG_NOTICE : LOG_VERBOSE,
                 "The node %s at %s:%u is %s", id, named->address.host, named->cluster_port,
                 watch_state_text(state));
@@ -101,6 +102,7 @@ static void on_answer(struct peers *peers, uint16_t from, const struct wire_msg 
     if (msg->probe.asker.len == 0) {
         if (watch->state == WATCH_SUSPECT && RD_PLANTED(peers->core, SUSPECT_NEVER_CLEARED))
             return;
+        peers->revived |= !watch_answers(&peers->failure, watch);
         watch_answered(&peers->failure, watch, msg->probe.sent_us);
         return;
     }

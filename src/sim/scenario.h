@@ -66,6 +66,10 @@ void scenario_slow_coordinator(struct cluster *c);
 void scenario_overload_latch(struct cluster *c);
 void scenario_disk_full_or_readonly(struct cluster *c);
 
+/* scenario_cuts.c: networks that are cut without a word. */
+void scenario_cut_under_load(struct cluster *c);
+void scenario_cut_in_silence(struct cluster *c);
+
 /* scenario_hints.c: homes that are away, nodes that stand in for them, and hints. */
 void scenario_amnesia_partial(struct cluster *c);
 void scenario_amnesia_noncoord(struct cluster *c);

@@ -2,214 +2,55 @@
 #include "sim/scenario.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "sim/scenario_clients.h"
 
 static const unsigned n123[] = {1, 2, 3};
 #define MS UINT64_C(1000)
-
-static enum member_state state_of(struct cluster *c, unsigned node, unsigned other) {
-    struct member_view view;
-    struct node *at = world_node(cluster_world(c), node - 1);
-    struct node_id id = node_self(world_node(cluster_world(c), other - 1));
-    for (size_t i = 0; i < node_member_count(at); i++) {
-        node_member(at, i, world_instant(cluster_world(c), node - 1), &view);
-        if (node_id_compare(&view.id, &id) == 0) {
-            return view.state;
-        }
-    }
-    return MEMBER_DOWN;
-}
-
-/* How many of the others see `node` in that state. */
-static unsigned seen(struct cluster *c, unsigned node, enum member_state state) {
-    unsigned count = 0;
-    for (unsigned other = 1; other <= world_nodes(cluster_world(c)); other++) {
-        count += other != node && world_state(cluster_world(c), other - 1) == NODE_RUNNING &&
-                 state_of(c, other, node) == state;
-    }
-    return count;
-}
-
-/* ---- clients that retry once ----------------------------------------------------------------- */
-
-#define CLIENTS 8
-#define KEYS 40
-
-struct client {
-    unsigned node; /* that it is connected to */
-    struct op *op; /* under way; NULL: none */
-    bool again;    /* it is the second try */
-    uint64_t since_us;
-    uint64_t next_us; /* when it asks again */
-};
-
-struct load {
-    struct client clients[CLIENTS];
-    unsigned avoid; /* no client is connected to it; 0: none */
-    bool reads_only;
-    unsigned asked, retried, failed;
-    uint64_t *took_us; /* owned; of each request, the second try counted in */
-    size_t count, cap;
-};
-
-static unsigned next_node(struct cluster *c, const struct load *load, unsigned node) {
-    do {
-        node = node % world_nodes(cluster_world(c)) + 1;
-    } while (node == load->avoid);
-    return node;
-}
-
-static void ask(struct cluster *c, struct load *load, struct client *client) {
-    char key[16], value[16];
-    snprintf(key, sizeof key, "key%u", load->asked * 7 % KEYS);
-    snprintf(value, sizeof value, "v%u", load->asked);
-    client->op = load->reads_only || load->asked % 2 == 0
-                     ? cluster_get_later(c, client->node, key)
-                     : cluster_set_later(c, client->node, key, value);
-}
-
-static void note_time(struct load *load, uint64_t us) {
-    if (load->count == load->cap) {
-        load->cap = load->cap * 2 + 64;
-        load->took_us = realloc(load->took_us, load->cap * sizeof *load->took_us);
-    }
-    if (load->took_us != NULL) {
-        load->took_us[load->count++] = us;
-    }
-}
-
-/* One client's turn: sees its answer, or asks. Each asks every 10 ms. */
-static void turn(struct cluster *c, struct load *load, struct client *client) {
-    uint64_t now = world_now_us(cluster_world(c));
-    if (client->op == NULL && now >= client->next_us) {
-        load->asked++;
-        client->since_us = now;
-        client->again = false;
-        ask(c, load, client);
-    }
-    if (client->op == NULL || !client->op->answered) {
-        return;
-    }
-    if (client->op->err != RD_OK && !client->again) {
-        client->again = true;
-        client->node = next_node(c, load, client->node);
-        load->retried++;
-        ask(c, load, client);
-        return;
-    }
-    load->failed += client->op->err != RD_OK;
-    note_time(load, client->op->answered_us - client->since_us);
-    client->op = NULL;
-    client->next_us = now + 10 * MS;
-}
-
-static void begin_load(struct cluster *c, struct load *load, unsigned avoid) {
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        load->clients[i].node = next_node(c, load, i);
-    }
-    load->avoid = avoid;
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        if (load->clients[i].node == avoid) {
-            load->clients[i].node = next_node(c, load, avoid);
-        }
-    }
-}
-
-static void run_load(struct cluster *c, struct load *load, uint64_t ms) {
-    uint64_t until_us = world_now_us(cluster_world(c)) + ms * MS;
-    while (world_now_us(cluster_world(c)) < until_us) {
-        for (unsigned i = 0; i < CLIENTS; i++) {
-            turn(c, load, &load->clients[i]);
-        }
-        world_elapse(cluster_world(c), MS);
-    }
-}
-
-static void end_load(struct cluster *c, struct load *load) {
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        if (load->clients[i].op != NULL) {
-            cluster_await(c, load->clients[i].op);
-        }
-    }
-    free(load->took_us);
-}
-
-static int compare(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* The given percentile of what was noted since `from`. */
-static uint64_t percentile(struct load *load, size_t from, unsigned percent) {
-    size_t count = load->count - from;
-    if (count == 0) {
-        return 0;
-    }
-    qsort(load->took_us + from, count, sizeof *load->took_us, compare);
-    return load->took_us[from + (count * percent + 99) / 100 - 1];
-}
-
-/* Five nodes with a little in them; thousands of requests are to come, so that not every line is
- * written and not every step checked. */
-static struct cluster *start_and_fill(void) {
-    struct world_conf conf;
-    cluster_conf(&conf, 5);
-    conf.node.trace = false;
-    conf.check_every = 16;
-    struct cluster *c = cluster_make(&conf);
-    cluster_form(c);
-    for (unsigned i = 0; i < KEYS; i++) {
-        char key[16];
-        snprintf(key, sizeof key, "key%u", i);
-        cluster_set(c, 1 + i % 5, key, "v");
-    }
-    cluster_elapse_ms(c, 100);
-    return c;
-}
 
 /* ---- a node that goes away ------------------------------------------------------------------- */
 
 enum blow { BLOW_KILL, BLOW_POWER, BLOW_PAUSE };
 
 static void strike(enum blow blow) {
-    struct load load = {0};
+    struct clients load = {0};
     const unsigned victim = 2;
-    struct cluster *c = start_and_fill();
-    begin_load(c, &load, blow == BLOW_KILL ? 0 : victim);
-    run_load(c, &load, 1000);
+    struct cluster *c = clients_cluster();
+    clients_begin(c, &load, blow == BLOW_KILL ? 0 : victim);
+    clients_run(c, &load, 1000);
     if (blow == BLOW_PAUSE) {
         world_pause(cluster_world(c), victim - 1);
     } else {
         world_crash(cluster_world(c), victim - 1,
                     blow == BLOW_KILL ? CRASH_PROCESS : CRASH_POWER_WORST);
     }
-    run_load(c, &load, 4000);
+    clients_run(c, &load, 4000);
     if (blow == BLOW_PAUSE) {
-        cluster_expect_true(c, seen(c, victim, MEMBER_SUSPECT) == 4, "all suspect it");
+        cluster_expect_true(c, cluster_seen(c, victim, MEMBER_SUSPECT) == 4, "all suspect it");
     }
-    run_load(c, &load, 6000);
+    clients_run(c, &load, 6000);
     if (blow == BLOW_PAUSE) {
-        cluster_expect_true(c, seen(c, victim, MEMBER_DOWN) == 4, "after 5 s it is down");
+        cluster_expect_true(c, cluster_seen(c, victim, MEMBER_DOWN) == 4, "after 5 s it is down");
         world_resume(cluster_world(c), victim - 1);
-        run_load(c, &load, 100);
+        clients_run(c, &load, 100);
         for (unsigned other = 1; other <= 5; other++) {
-            cluster_expect_true(c, state_of(c, victim, other) != MEMBER_DOWN,
+            cluster_expect_true(c, cluster_state(c, victim, other) != MEMBER_DOWN,
                                 "who stood still takes nobody for dead");
         }
     } else {
         cluster_restart(c, victim);
     }
-    run_load(c, &load, 3000);
-    cluster_expect_true(c, seen(c, victim, MEMBER_UP) == 4, "all see it up again");
+    clients_run(c, &load, 3000);
+    cluster_expect_true(c, cluster_seen(c, victim, MEMBER_UP) == 4, "all see it up again");
     char text[100];
-    uint64_t longest = percentile(&load, 0, 100);
+    uint64_t longest = clients_percentile(&load, 0, 100);
     snprintf(text, sizeof text, "%u requests, %u retried, %u failed, longest %llu us", load.asked,
              load.retried, load.failed, (unsigned long long)longest);
     cluster_note(c, text);
     cluster_expect_true(c, load.failed == 0, "whoever retries once on another node succeeds");
     cluster_expect_true(c, longest < 600 * MS, "the longest gap is below request-timeout + 100 ms");
-    end_load(c, &load);
+    clients_end(c, &load);
     cluster_stop(&c);
 }
 
@@ -255,16 +96,16 @@ void scenario_woken_from_pause(struct cluster *c) {
 
 void scenario_lossy_network(struct cluster *none) {
     (void)none;
-    struct cluster *c = start_and_fill();
-    struct load load = {0};
+    struct cluster *c = clients_cluster();
+    struct clients load = {0};
     unsigned down = 0, suspect = 0, looks = 0;
-    begin_load(c, &load, 0);
+    clients_begin(c, &load, 0);
     world_network_conf(cluster_world(c))->drop_ppm = 200000;
     for (unsigned i = 0; i < 6000; i++) { /* a minute */
-        run_load(c, &load, 10);
+        clients_run(c, &load, 10);
         for (unsigned node = 1; node <= 5; node++) {
-            down += seen(c, node, MEMBER_DOWN);
-            suspect += seen(c, node, MEMBER_SUSPECT);
+            down += cluster_seen(c, node, MEMBER_DOWN);
+            suspect += cluster_seen(c, node, MEMBER_SUSPECT);
             looks += 4;
         }
     }
@@ -275,11 +116,11 @@ void scenario_lossy_network(struct cluster *none) {
     cluster_note(c, text);
     cluster_expect_true(c, down == 0, "no node is taken for dead");
     cluster_expect_true(c, suspect * 100 < looks, "hardly ever is one suspect");
-    run_load(c, &load, 2000);
+    clients_run(c, &load, 2000);
     for (unsigned node = 1; node <= 5; node++) {
-        cluster_expect_true(c, seen(c, node, MEMBER_UP) == 4, "in the end all are up");
+        cluster_expect_true(c, cluster_seen(c, node, MEMBER_UP) == 4, "in the end all are up");
     }
-    end_load(c, &load);
+    clients_end(c, &load);
     cluster_stop(&c);
 }
 
@@ -290,21 +131,22 @@ void scenario_lossy_network(struct cluster *none) {
  * forwarded to it, and only it can say what became of it. */
 void scenario_slow_replica(struct cluster *none) {
     (void)none;
-    struct cluster *c = start_and_fill();
-    struct load load = {.reads_only = true};
+    struct cluster *c = clients_cluster();
+    struct clients load = {.mix = CLIENTS_READ_ONLY};
     const unsigned slow = 2;
-    begin_load(c, &load, slow);
-    run_load(c, &load, 3000);
-    uint64_t p99 = percentile(&load, 0, 99);
+    clients_begin(c, &load, slow);
+    clients_run(c, &load, 3000);
+    uint64_t p99 = clients_percentile(&load, 0, 99);
     network_set_slow(world_network(cluster_world(c)), slow - 1, 500 * MS);
     size_t from = load.count;
-    run_load(c, &load, 3000);
-    uint64_t reads = percentile(&load, from, 99);
-    uint64_t longest_read = percentile(&load, from, 100);
-    load.reads_only = false;
+    clients_run(c, &load, 3000);
+    uint64_t reads = clients_percentile(&load, from, 99);
+    uint64_t longest_read = clients_percentile(&load, from, 100);
+    load.mix = CLIENTS_READ_AND_SET;
     from = load.count;
-    run_load(c, &load, 3000);
-    uint64_t all = percentile(&load, from, 99), longest = percentile(&load, from, 100);
+    clients_run(c, &load, 3000);
+    uint64_t all = clients_percentile(&load, from, 99),
+             longest = clients_percentile(&load, from, 100);
     char text[200];
     snprintf(text, sizeof text,
              "p99 before %llu us; slowed: reads p99 %llu us, longest %llu us; with writes p99 %llu "
@@ -316,11 +158,11 @@ void scenario_slow_replica(struct cluster *none) {
                         "a slow replica costs readers no more than the p99 + 20 ms");
     cluster_expect_true(c, longest <= p99 + 20 * MS, "nor writers, once it is suspect");
     cluster_expect_true(c, load.failed == 0, "no request fails");
-    cluster_expect_true(c, seen(c, slow, MEMBER_SUSPECT) == 4, "it is suspect, not down");
+    cluster_expect_true(c, cluster_seen(c, slow, MEMBER_SUSPECT) == 4, "it is suspect, not down");
     network_set_slow(world_network(cluster_world(c)), slow - 1, 0);
-    run_load(c, &load, 2000);
-    cluster_expect_true(c, seen(c, slow, MEMBER_UP) == 4, "and up once it is fast again");
-    end_load(c, &load);
+    clients_run(c, &load, 2000);
+    cluster_expect_true(c, cluster_seen(c, slow, MEMBER_UP) == 4, "and up once it is fast again");
+    clients_end(c, &load);
     cluster_stop(&c);
 }
 
@@ -328,28 +170,28 @@ void scenario_slow_replica(struct cluster *none) {
  * else may carry it out as well (TRAPS double_coordination): that is at most one request of each client. All else notices nothing. */
 void scenario_slow_coordinator(struct cluster *none) {
     (void)none;
-    struct cluster *c = start_and_fill();
-    struct load load = {0};
+    struct cluster *c = clients_cluster();
+    struct clients load = {0};
     const unsigned slow = 2;
-    begin_load(c, &load, slow);
-    run_load(c, &load, 3000);
-    uint64_t bound = percentile(&load, 0, 99) + 20 * MS;
+    clients_begin(c, &load, slow);
+    clients_run(c, &load, 3000);
+    uint64_t bound = clients_percentile(&load, 0, 99) + 20 * MS;
     network_set_slow(world_network(cluster_world(c)), slow - 1, 500 * MS);
     size_t from = load.count;
-    run_load(c, &load, 5000);
+    clients_run(c, &load, 5000);
     unsigned late = 0;
     for (size_t i = from; i < load.count; i++) {
         late += load.took_us[i] > bound;
     }
-    uint64_t p99 = percentile(&load, from, 99);
+    uint64_t p99 = clients_percentile(&load, from, 99);
     char text[120];
     snprintf(text, sizeof text, "%zu requests, %u of them late, p99 %llu us, bound %llu us",
              load.count - from, late, (unsigned long long)p99, (unsigned long long)bound);
     cluster_note(c, text);
     cluster_expect_true(c, p99 <= bound, "the p99 is the others' + 20 ms at the most");
-    cluster_expect_true(c, late <= CLIENTS, "nobody notices it more than once");
+    cluster_expect_true(c, late <= CLIENTS_COUNT, "nobody notices it more than once");
     cluster_expect_true(c, load.failed == 0, "no request fails");
-    end_load(c, &load);
+    clients_end(c, &load);
     cluster_stop(&c);
 }
 
@@ -387,7 +229,8 @@ void scenario_overload_latch(struct cluster *none) {
         cluster_expect_outcome(c, asked[i], RD_OK);
     }
     for (unsigned node = 1; node <= 3; node++) {
-        cluster_expect_true(c, seen(c, node, MEMBER_UP) == 2, "everybody is up for everybody");
+        cluster_expect_true(c, cluster_seen(c, node, MEMBER_UP) == 2,
+                            "everybody is up for everybody");
     }
     cluster_stop(&c);
 }

@@ -237,7 +237,7 @@ void scenario_sloppy_first_round(struct cluster *c) {
     struct op *last = cluster_set_later(c, 1, key, "v2");
     cluster_elapse_ms(c, 10);
     cluster_heal_all(c);
-    cluster_elapse_ms(c, 300);
+    cluster_elapse_ms(c, 100);
     cluster_expect_true(c, !last->answered, "n4's answer is on its way");
     cluster_release(c);
     cluster_expect_outcome(c, last, RD_OK);

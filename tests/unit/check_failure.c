@@ -50,7 +50,7 @@ static void happen(struct story *s, const char *word) {
     } else if (strcmp(word, "hear") == 0) {
         watch_heard(&s->failure, &s->watch);
     } else if (strcmp(word, "serve") == 0) {
-        watch_served(&s->watch);
+        watch_served(&s->failure, &s->watch);
     } else if (strcmp(word, "miss") == 0) {
         watch_missed(&s->failure, &s->watch, s->now - 500 * MS);
     } else if (strcmp(word, "doubt") == 0) {
@@ -350,7 +350,7 @@ START_TEST(a_fifth_of_the_frames_lost_makes_nobody_flap) {
             watch_asked(&s.failure, &s.watch);
             if (arrives(&prng, 2)) {
                 watch_heard(&s.failure, &s.watch);
-                watch_served(&s.watch);
+                watch_served(&s.failure, &s.watch);
             } else {
                 miss_at[t / 4 % 32] = s.now + 500 * MS;
             }
