@@ -13,34 +13,56 @@
 
 void members_free(struct members *members) {
     free(members->items);
+    free(members->marks);
     *members = (struct members){0};
 }
 
+/* Entries are large, and looking at each of a hundred would miss the cache a hundred times. */
+static uint64_t mark_of(const struct node_id *id) {
+    uint64_t mark;
+    memcpy(&mark, id->bytes, sizeof(mark));
+    return mark;
+}
+
 uint16_t members_find(const struct members *members, const struct node_id *id) {
+    uint64_t mark = mark_of(id);
     for (uint16_t i = 0; i < members->count; i++)
-        if (node_id_compare(&members->items[i].id, id) == 0)
+        if (members->marks[i] == mark && node_id_compare(&members->items[i].id, id) == 0)
             return i;
     return MEMBER_NONE;
 }
 
-enum rd_err members_add(struct members *members, const struct node_id *id, uint16_t *out) {
-    uint16_t found = members_find(members, id);
-    if (found != MEMBER_NONE) {
-        *out = found;
-        return RD_OK;
-    }
+static enum rd_err grow(struct members *members) {
+    uint16_t cap = members->cap == 0 ? 8 : (uint16_t)(members->cap * 2);
+    uint64_t *marks = realloc(members->marks, cap * sizeof(*marks));
+    if (marks == NULL)
+        return RD_ENOMEM;
+    members->marks = marks;
+    struct member *items = realloc(members->items, cap * sizeof(*items));
+    if (items == NULL)
+        return RD_ENOMEM;
+    members->items = items;
+    members->cap = cap;
+    return RD_OK;
+}
+
+/* Adds a member that is not there yet. */
+static enum rd_err append(struct members *members, const struct node_id *id, uint16_t *out) {
     if (members->count >= RING_MAX_MEMBERS)
         return RD_ETOOBIG;
-    if (members->count == members->cap) {
-        uint16_t cap = members->cap == 0 ? 8 : (uint16_t)(members->cap * 2);
-        struct member *items = realloc(members->items, cap * sizeof(*items));
-        if (items == NULL)
-            return RD_ENOMEM;
-        members->items = items;
-        members->cap = cap;
-    }
+    if (members->count == members->cap && grow(members) != RD_OK)
+        return RD_ENOMEM;
+    members->marks[members->count] = mark_of(id);
     members->items[members->count] = (struct member){.id = *id};
     *out = members->count++;
+    return RD_OK;
+}
+
+enum rd_err members_add(struct members *members, const struct node_id *id, uint16_t *out) {
+    uint16_t found = members_find(members, id);
+    if (found == MEMBER_NONE)
+        return append(members, id, out);
+    *out = found;
     return RD_OK;
 }
 
@@ -261,7 +283,7 @@ enum rd_err members_unpack(struct resp_slice entries, struct members *out) {
             node_id_compare(&members.items[members.count - 1].id, &entry.id) >= 0)
             err = RD_EPROTO;
         if (err == RD_OK)
-            err = members_add(&members, &entry.id, &index);
+            err = append(&members, &entry.id, &index);
         if (err == RD_OK)
             members.items[index] = entry;
     }

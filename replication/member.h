@@ -31,6 +31,7 @@ struct member {
 
 struct members {
     struct member *items; /* owned, by index */
+    uint64_t *marks;      /* owned, by index: the first bytes of each id, for members_find */
     uint16_t count;
     uint16_t cap;
 };

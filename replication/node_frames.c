@@ -26,11 +26,16 @@ static void say_entries(struct node *node, uint16_t member, const struct buf *en
     peers_say(&node->peers, member, &msg);
 }
 
+/* Once the cluster is born all know its members, and each member brings its own news: with hundreds of them, all entries over each new link
+ * would be millions. */
 void node_greet(struct node *node, uint16_t member) {
     struct buf entries = {0}, none = {0};
     exchange_met(&node->exchange, member);
     birth_tell(&node->birth, member);
-    if (members_encode_all(&node->members, &entries) == RD_OK)
+    enum rd_err err = node->birth.state == BIRTH_BORN
+                          ? members_encode_one(&node->members.items[MEMBER_SELF], &entries)
+                          : members_encode_all(&node->members, &entries);
+    if (err == RD_OK)
         say_entries(node, member, &entries, &none);
     buf_free(&entries);
 }

@@ -2,13 +2,15 @@
  *
  * Invariants: (1) a ready link has a member, is that member's outgoing or incoming link, and
  * appears once; (2) the node itself has no link; (3) a dial number is in progress at no more
- * than one dialler. */
+ * than one dialler; (4) `shaking` lists the outgoing links that are not ready. */
 #include "replication/peers.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <utlist.h>
 
 #include "base/hash.h"
 #include "base/text.h"
@@ -233,6 +235,8 @@ static void forget(struct peers *peers, struct link *link) {
         peers->lost_count += !peer->lost;
         peer->lost = true;
     }
+    if (link->outgoing && link->state != LINK_READY)
+        DL_DELETE(peers->shaking, link);
     HASH_DELETE(hh, peers->links, link);
     free(link);
 }
@@ -324,10 +328,10 @@ static void dial(struct peers *peers, struct dialler *dialler, const char *host,
 
 /* True if an outgoing link that came from `dialler`'s place is in its handshake. */
 static bool shaking(const struct peers *peers, uint16_t member, uint32_t seed) {
-    for (const struct link *link = peers->links; link != NULL; link = link->hh.next)
-        if (link->outgoing && link->state != LINK_READY && link->seed == seed &&
-            (seed != NO_SEED || link->member == member))
-            return true;
+    const struct link *link;
+    DL_FOREACH(peers->shaking, link)
+    if (link->seed == seed && (seed != NO_SEED || link->member == member))
+        return true;
     return false;
 }
 
@@ -409,6 +413,7 @@ void peers_link_up(struct peers *peers, uint64_t id, uint64_t dial, const char *
     HASH_ADD(hh, peers->links, id, sizeof(link->id), link);
     if (!link->outgoing)
         return;
+    DL_APPEND(peers->shaking, link);
     struct wire_msg msg;
     handshake_own(peers->core, peers->birth, &link->mine);
     handshake_hello(peers->core, &link->mine, WIRE_HELLO, NULL, &msg);
@@ -418,9 +423,8 @@ void peers_link_up(struct peers *peers, uint64_t id, uint64_t dial, const char *
 /* The link has met this very process: the seed it came from is the node itself. */
 static void met_self(struct peers *peers, struct link *link) {
     struct link *other, *next;
-    HASH_ITER(hh, peers->links, other, next) {
-        if (!other->outgoing ||
-            memcmp(other->mine.nonce, link->theirs.nonce, HANDSHAKE_NONCE_BYTES) != 0)
+    DL_FOREACH_SAFE(peers->shaking, other, next) {
+        if (memcmp(other->mine.nonce, link->theirs.nonce, HANDSHAKE_NONCE_BYTES) != 0)
             continue;
         if (other->seed != NO_SEED)
             peers->seeds[other->seed].is_self = peers->seeds[other->seed].met = true;
@@ -467,11 +471,14 @@ static bool proof_holds(const struct peers *peers, const struct link *link, bool
 /* The outgoing link on which this node has already shown who it is to the node at the other end
  * of `link`; NULL if none. */
 static const struct link *twin_of(const struct peers *peers, const struct link *link) {
-    for (const struct link *other = peers->links; other != NULL; other = other->hh.next)
-        if (other != link && other->outgoing &&
-            (other->state == LINK_AWAIT_WELCOME || other->state == LINK_READY) &&
-            node_id_compare(&other->theirs.node, &link->theirs.node) == 0)
-            return other;
+    uint16_t member = members_find(peers->members, &link->theirs.node);
+    if (member < peers->peer_count && peers->peers[member].outgoing != NULL)
+        return peers->peers[member].outgoing;
+    const struct link *other;
+    DL_FOREACH(peers->shaking, other)
+    if (other != link && other->state == LINK_AWAIT_WELCOME &&
+        node_id_compare(&other->theirs.node, &link->theirs.node) == 0)
+        return other;
     return NULL;
 }
 
@@ -535,10 +542,12 @@ static void make_ready(struct peers *peers, struct link *link, struct peers_news
     }
     struct link *older = link->outgoing ? NULL : peer->incoming;
     link->state = LINK_READY;
-    if (link->outgoing)
+    if (link->outgoing) {
+        DL_DELETE(peers->shaking, link);
         peer->outgoing = link;
-    else
+    } else {
         peer->incoming = link;
+    }
     if (older != NULL)
         close_link(peers, older);
     watch_linked(&peers->failure, &peer->watch);
@@ -633,8 +642,14 @@ bool peers_message(struct peers *peers, struct link *link, const struct wire_msg
 
 /* ---- time ----------------------------------------------------------------------------------------- */
 
+static uint64_t patience_us(const struct peers *peers) {
+    return (uint64_t)peers->core->conf.failure_timeout_ms * 1000;
+}
+
+/* Who has dialled pings an idle link; its answer tells both ends, so that the other end pings only if it waits in vain. */
 static void tend_link(struct peers *peers, struct link *link) {
-    uint64_t patience = (uint64_t)peers->core->conf.failure_timeout_ms * 1000;
+    uint64_t patience = patience_us(peers);
+    uint64_t idle_too_long = patience / 4 + (link->outgoing ? 0 : patience / 16);
     uint64_t silent = now_us(peers) - link->heard_us;
     if (silent >= patience) {
         char peer[NODE_HOST_BYTES + 8];
@@ -647,13 +662,22 @@ static void tend_link(struct peers *peers, struct link *link) {
     }
     uint64_t idle =
         now_us(peers) - (link->sent_us > link->heard_us ? link->heard_us : link->sent_us);
-    if (link->state == LINK_READY && idle >= patience / 4 &&
+    if (link->state == LINK_READY && idle >= idle_too_long &&
         now_us(peers) - link->pinged_us >= patience / 8) {
         struct wire_msg ping = {.kind = WIRE_PING};
         link->pinged_us = now_us(peers);
         say_on(peers, link, &ping);
         watch_asked(&peers->failure, &peers->peers[link->member].watch);
     }
+}
+
+/* Looks after all links, as often as their patience wants it: there may be hundreds. */
+static void tend_links(struct peers *peers) {
+    struct link *link, *next;
+    if (now_us(peers) - peers->tended_us < patience_us(peers) / 32)
+        return;
+    peers->tended_us = now_us(peers);
+    HASH_ITER(hh, peers->links, link, next) tend_link(peers, link);
 }
 
 void peers_step(struct peers *peers) {
@@ -670,8 +694,7 @@ void peers_tick(struct peers *peers) {
     if (peers->started_us == 0)
         peers->started_us = now_us(peers) + 1;
     grow(peers);
-    struct link *link, *next;
-    HASH_ITER(hh, peers->links, link, next) tend_link(peers, link);
+    tend_links(peers);
     probe_tick(peers);
     dial_members(peers);
     dial_seeds(peers);

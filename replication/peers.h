@@ -28,12 +28,13 @@ struct link {
     uint64_t id; /* the driver's */
     enum link_state state;
     bool outgoing;
-    uint16_t member;   /* MEMBER_NONE until the peer has proven who it is */
-    uint32_t seed;     /* outgoing: the seed it was dialled for, or NO_SEED */
-    uint64_t since_us; /* when it came up */
-    uint64_t heard_us, sent_us, pinged_us;
-    uint64_t fence_start, fence_number; /* the last fence that came over it; 0: none */
-    struct handshake_facts mine, theirs;
+    uint16_t member;                       /* MEMBER_NONE until the peer has proven who it is */
+    uint32_t seed;                         /* outgoing: the seed it was dialled for, or NO_SEED */
+    struct link *prev, *next;              /* in peers.shaking */
+    uint64_t heard_us, sent_us, pinged_us; /* up to here in one line of the cache */
+    uint64_t since_us;                     /* when it came up */
+    uint64_t fence_start, fence_number;    /* the last fence that came over it; 0: none */
+    struct handshake_facts theirs, mine;
     char host[NODE_HOST_BYTES]; /* the peer's numeric address */
     UT_hash_handle hh;
 };
@@ -73,8 +74,9 @@ struct peers {
     struct members *members;         /* borrowed */
     const struct certificate *birth; /* borrowed; NULL while unborn: set by node */
     struct link *links;              /* hash by id, owned */
-    struct peer *peers;              /* owned, by member index, grown with the members */
-    uint32_t lost_count;             /* of them: lost */
+    struct link *shaking; /* those that this node has dialled, in their handshake: a list */
+    struct peer *peers;   /* owned, by member index, grown with the members */
+    uint32_t lost_count;  /* of them: lost */
     uint16_t peer_count;
     struct failure failure;
     bool turned;        /* somebody has become suspect, and peers_take_turned has not said so yet */
@@ -83,6 +85,7 @@ struct peers {
     uint32_t seed_count;
     uint64_t next_dial;
     uint64_t started_us;
+    uint64_t tended_us;        /* when links were last looked at */
     uint64_t closed_turn;      /* the last in which this node itself closed a link */
     bool outcast;              /* a born cluster has said that it was born without this node */
     uint64_t said[PEERS_SAID]; /* hashes of refusals logged: once each, not at each redial */
