@@ -48,7 +48,7 @@ static const struct results_metric world_metrics[WORLD_METRICS] = {
     {"refilled_s", "lost disk full again s", 1}};
 
 static const uint32_t sizes[] = {3, 4, 8, 16, 32, 64, 128, 256};
-static const uint32_t world_sizes[] = {3, 8, 16, 32, 64, 128};
+static const uint32_t world_sizes[] = {3, 8, 16, 32, 64, 128, 256};
 
 /* ---- computed -------------------------------------------------------------------------------- */
 
@@ -210,6 +210,9 @@ static void measure(uint32_t nodes, uint32_t keys, uint64_t seed, double *figure
     conf.node.partitions = WORLD_PARTITIONS;
     conf.node.anti_entropy = true;
     struct lab *lab = lab_make(&conf);
+    for (uint32_t i = 0; i < nodes; i++) {
+        world_node_conf(lab->world, i)->seed_count = 3; /* as an operator would name them */
+    }
     lab_disk_born(lab, &conf);
     lab_form(lab, &conf);
     measure_idle(lab, nodes, figures);
