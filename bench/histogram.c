@@ -68,6 +68,17 @@ uint64_t hist_quantile(const struct histogram *hist, double q) {
     return hist->max;
 }
 
+void hist_print(const struct histogram *hist, FILE *out) {
+    const char *comma = "";
+    for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+        if (hist->buckets[i] > 0) {
+            fprintf(out, "%s%llu:%llu", comma, (unsigned long long)bucket_end(i),
+                    (unsigned long long)hist->buckets[i]);
+            comma = ",";
+        }
+    }
+}
+
 double hist_mean(const struct histogram *hist) {
     return hist->count == 0 ? 0 : hist->sum / (double)hist->count;
 }

@@ -7,6 +7,7 @@
 #define RD_BENCH_HISTOGRAM_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #define HIST_SUB_BITS 6
 #define HIST_BUCKETS ((64 - HIST_SUB_BITS + 1) << HIST_SUB_BITS)
@@ -31,6 +32,9 @@ void hist_merge(struct histogram *hist, const struct histogram *from);
 /* The smallest value that a share `q` (0 to 1) of all does not exceed, rounded up to the end of its bucket but never above the largest;
  * 0 if nothing was counted. */
 uint64_t hist_quantile(const struct histogram *hist, double q);
+
+/* Prints "end:count" of each bucket that is not empty, smallest first, with commas between. */
+void hist_print(const struct histogram *hist, FILE *out);
 
 /* 0 if nothing was counted. */
 double hist_mean(const struct histogram *hist);

@@ -30,7 +30,7 @@ int main(int argc, char **argv) {
     }
     bool good = load_run(&conf, result, reason);
     if (good) {
-        load_print(result, stdout);
+        load_print(result, conf.buckets, stdout);
     } else {
         fprintf(stderr, "bench/load: %s\n", reason);
     }

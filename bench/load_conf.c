@@ -49,6 +49,8 @@ static const char HELP[] =
     "  --rate N             requests per second in all, however slow the answers are; latencies "
     "count from when a request was due\n"
     "                       (0: as fast as possible)\n"
+    "  --buckets            print buckets=NS:COUNT,... too: how many requests took so many "
+    "nanoseconds or a little less\n"
     "\n"
     "Prints one line of name=value: ops answered without error, seconds, ops_per_s, gets that "
     "found nothing (misses), errors,\n"
@@ -83,6 +85,7 @@ static const struct option OPTIONS[] = {
     {"seconds", required_argument, NULL, 't'},
     {"requests", required_argument, NULL, 'n'},
     {"rate", required_argument, NULL, 'r'},
+    {"buckets", no_argument, NULL, 'b'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -200,6 +203,9 @@ static bool apply(struct load_conf *c, int letter, const char *arg) {
         return number(arg, 0, UINT64_C(1) << 40, &c->requests);
     case 'r':
         return fraction(arg, 0, 1e9, &c->rate);
+    case 'b':
+        c->buckets = true;
+        return true;
     default:
         return apply_shape(c, letter, arg);
     }

@@ -38,6 +38,7 @@ struct load_conf {
     double seconds, warmup_s;
     double rate; /* requests per second in all; 0: as fast as they are answered */
     uint64_t seed;
+    bool buckets; /* print the histogram too */
 };
 
 enum load_args_verdict { LOAD_ARGS_OK, LOAD_ARGS_HELP, LOAD_ARGS_BAD };

@@ -453,7 +453,7 @@ bool load_run(const struct load_conf *conf, struct load_result *out,
     return good;
 }
 
-void load_print(const struct load_result *r, FILE *out) {
+void load_print(const struct load_result *r, bool buckets, FILE *out) {
     double ops = r->ops > 0 ? (double)r->ops : 1;
     fprintf(out, "ops=%llu seconds=%.3f ops_per_s=%.0f misses=%llu errors=%llu",
             (unsigned long long)r->ops, r->seconds,
@@ -467,6 +467,10 @@ void load_print(const struct load_result *r, FILE *out) {
             (unsigned long long)r->filled, r->fill_s);
     for (size_t i = 0; i < r->error_count; i++) {
         fprintf(out, " error.%s=%llu", r->errors[i].code, (unsigned long long)r->errors[i].count);
+    }
+    if (buckets) {
+        fputs(" buckets=", out);
+        hist_print(h, out);
     }
     fputc('\n', out);
 }

@@ -37,7 +37,7 @@ struct load_result {
 bool load_run(const struct load_conf *conf, struct load_result *out,
               char reason[LOAD_REASON_BYTES]);
 
-/* Prints the result as one line of name=value. */
-void load_print(const struct load_result *result, FILE *out);
+/* Prints the result as one line of name=value; `buckets`: the histogram too. */
+void load_print(const struct load_result *result, bool buckets, FILE *out);
 
 #endif

@@ -13,14 +13,18 @@ bench_libbench_a_SOURCES = \
 
 BENCH_LIBS = bench/libbench.a $(UP_TO_RESP) -lm
 
-EXTRA_PROGRAMS += bench/store bench/load
+EXTRA_PROGRAMS += bench/store bench/load bench/limits
 bench_store_SOURCES = bench/store.c
 bench_store_LDADD = $(UP_TO_STORE) -lm
 bench_load_SOURCES = bench/load.c
 bench_load_LDADD = $(BENCH_LIBS)
 
-bench: bench/store bench/load
+bench_limits_SOURCES = bench/limits.c bench/echo.c bench/echo.h
+bench_limits_LDADD = $(BENCH_LIBS)
+
+bench: bench/store bench/load bench/limits
 .PHONY: bench
+EXTRA_DIST += bench/run bench/lib
 
 check_PROGRAMS += \
 	tests/unit/check_bench_histogram \

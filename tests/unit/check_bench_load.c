@@ -87,7 +87,7 @@ START_TEST(help_names_every_option) {
     static const char *const names[] = {"clients", "homes",   "idle", "read-quorum", "pipeline",
                                         "reads",   "write",   "keys", "value-bytes", "wait-once",
                                         "prefix",  "zipfian", "fill", "warmup",      "requests",
-                                        "seconds", "rate",    "seed"};
+                                        "seconds", "rate",    "seed", "buckets"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char option[32];
         snprintf(option, sizeof option, "--%s", names[i]);
