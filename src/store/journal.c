@@ -31,7 +31,8 @@ static int note_size(void *arg, sqlite3 *db, const char *name, int frames) {
     return SQLITE_OK;
 }
 
-/* Zeros behind the end of the WAL are no frames. Where there is no room the WAL grows as it is written. */
+/* Zeros behind the end of the WAL are no frames. Where there is no room the WAL grows as it is written. Synced, since it is then that the system
+ * finds them a place, and commits would wait for it. */
 static void preallocate(const char *path, uint64_t wanted) {
     static const char zeros[ZEROS];
     struct stat st;
@@ -48,6 +49,9 @@ static void preallocate(const char *path, uint64_t wanted) {
                 break;
             }
             at += (uint64_t)written;
+        }
+        if (at > (uint64_t)st.st_size) {
+            (void)fdatasync(fd);
         }
     }
     close(fd);
@@ -89,7 +93,13 @@ enum rd_err journal_open(const struct journal_conf *conf, enum sqlite_file_use u
     *journal = (struct journal){.empty = true};
     journal->db_path = sqlite3_mprintf("%s/%s", conf->dir, name);
     journal->wal_path = sqlite3_mprintf("%s/%s-wal", conf->dir, name);
+    enum rd_err err = RD_OK;
     if (journal->db_path == NULL || journal->wal_path == NULL) {
+        err = RD_ENOMEM;
+    } else if (use == SQLITE_FILE_SERVE) {
+        err = wal_vfs_new(conf->vfs, &journal->vfs);
+    }
+    if (err != RD_OK) {
         journal_close(journal);
         return out_of_memory(reason);
     }
@@ -97,11 +107,11 @@ enum rd_err journal_open(const struct journal_conf *conf, enum sqlite_file_use u
         .dir = conf->dir,
         .name = name,
         .schema = schema,
-        .vfs = conf->vfs,
+        .vfs = journal->vfs == NULL ? conf->vfs : wal_vfs_name(journal->vfs),
         .page_bytes = PAGE_BYTES,
         .exclusive = true,
     };
-    enum rd_err err = sqlite_file_open(&spec, use, &journal->db, reason);
+    err = sqlite_file_open(&spec, use, &journal->db, reason);
     if (err == RD_OK) {
         sqlite3_wal_hook(journal->db, note_size, journal);
         err = use == SQLITE_FILE_SERVE ? serve(conf, journal, reason) : RD_OK;
@@ -116,6 +126,7 @@ void journal_close(struct journal *journal) {
     wal_sync_free(&journal->sync);
     sqlite3_finalize(journal->insert);
     sqlite_file_close(&journal->db);
+    wal_vfs_free(&journal->vfs);
     sqlite3_free(journal->db_path);
     sqlite3_free(journal->wal_path);
     *journal = (struct journal){0};
@@ -136,8 +147,12 @@ enum rd_err journal_remove(struct journal *journal) {
 /* ---- writing --------------------------------------------------------------------------------------- */
 
 enum rd_err journal_set_full(struct journal *journal, bool full) {
-    return sqlite_file_run(journal->db,
-                           full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+    enum rd_err err = sqlite_file_run(journal->db, full ? "PRAGMA synchronous=FULL"
+                                                        : "PRAGMA synchronous=NORMAL");
+    if (err == RD_OK) {
+        wal_vfs_set_direct(journal->vfs, full);
+    }
+    return err;
 }
 
 /* A rollback can fail too: then the next call does it. */

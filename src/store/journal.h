@@ -14,10 +14,12 @@
 #include "base/err.h"
 #include "store/sqlite_file.h"
 #include "store/wal_sync.h"
+#include "store/wal_vfs.h"
 
 struct journal {
     sqlite3 *db;
     sqlite3_stmt *insert;
+    struct wal_vfs *vfs;   /* NULL when inspecting */
     struct wal_sync *sync; /* of the WAL; NULL when inspecting */
     char *db_path;         /* owned by SQLite */
     char *wal_path;        /* owned by SQLite */

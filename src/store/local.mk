@@ -28,7 +28,8 @@ src_store_libstore_a_SOURCES = \
 	src/store/table.c src/store/table.h \
 	src/store/thread.c src/store/thread.h \
 	src/store/types.h \
-	src/store/wal_sync.c src/store/wal_sync.h
+	src/store/wal_sync.c src/store/wal_sync.h \
+	src/store/wal_vfs.c src/store/wal_vfs.h
 
 check_PROGRAMS += tests/unit/check_store_parts
 tests_unit_check_store_parts_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
@@ -44,6 +45,12 @@ check_PROGRAMS += tests/unit/check_store_random
 tests_unit_check_store_random_SOURCES = tests/unit/check_store_random.c \
 	tests/lib/store_rig.c tests/lib/store_rig.h
 tests_unit_check_store_random_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+
+check_PROGRAMS += tests/unit/check_journal
+tests_unit_check_journal_SOURCES = tests/unit/check_journal.c \
+	tests/lib/shim_vfs.c tests/lib/shim_vfs.h
+tests_unit_check_journal_LDADD = $(TEST_LIBS) $(UP_TO_STORE)
+tests_unit_check_journal_LDFLAGS = $(OOM_LDFLAGS)
 
 check_PROGRAMS += tests/unit/check_memtable
 tests_unit_check_memtable_LDADD = $(TEST_LIBS) $(UP_TO_STORE)

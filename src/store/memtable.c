@@ -21,7 +21,8 @@
 #define FIRST_BUCKETS ((size_t)1024)
 #define MOST_PENDING 256
 #define CACHE_LINE_BYTES 64
-#define TREES ((size_t)STORE_SPACES * SLOT_COUNT)
+#define SPLIT_AHEAD 8
+#define LISTS ((size_t)STORE_SPACES * SLOT_COUNT)
 
 struct mem_chunk {
     struct mem_chunk *next;
@@ -44,12 +45,9 @@ enum rd_err memtable_init(struct memtable *mem) {
                              .bucket_bytes = FIRST_BUCKETS * sizeof(struct mem_row *),
                              .hash_mask = UINT64_MAX};
     fresh.segments[0] = calloc(FIRST_BUCKETS, sizeof(struct mem_row *));
-    fresh.heads = calloc(TREES, sizeof(struct mem_row *));
-    fresh.trees = calloc(TREES, sizeof(struct mem_row *));
-    fresh.pending = calloc(TREES, sizeof *fresh.pending);
-    fresh.used = calloc(TREES, sizeof *fresh.used);
-    if (fresh.segments[0] == NULL || fresh.heads == NULL || fresh.trees == NULL ||
-        fresh.pending == NULL || fresh.used == NULL) {
+    fresh.lists = calloc(LISTS, sizeof *fresh.lists);
+    fresh.used = calloc(LISTS, sizeof *fresh.used);
+    if (fresh.segments[0] == NULL || fresh.lists == NULL || fresh.used == NULL) {
         memtable_free(&fresh);
         return RD_ENOMEM;
     }
@@ -72,11 +70,13 @@ void memtable_free(struct memtable *mem) {
     for (unsigned i = 0; i < MEM_SEGMENTS; i++) {
         free(mem->segments[i]);
     }
-    free(mem->heads);
-    free(mem->trees);
-    free(mem->pending);
+    free(mem->lists);
     free(mem->used);
     *mem = (struct memtable){0};
+}
+
+static size_t list_of(enum store_space space, uint16_t slot) {
+    return (size_t)space * SLOT_COUNT + slot;
 }
 
 static size_t segment_size(unsigned i) {
@@ -102,20 +102,20 @@ void memtable_clear(struct memtable *mem, uint64_t keep_bytes) {
         }
         chunk = next;
     }
+    if (mem->buckets > 4 * mem->count + FIRST_BUCKETS) {
+        mem->buckets = FIRST_BUCKETS;
+    }
     if (mem->count > 0) {
         for (unsigned i = 0; i < MEM_SEGMENTS && mem->segments[i] != NULL; i++) {
             memset(mem->segments[i], 0, segment_size(i) * sizeof(struct mem_row *));
         }
     }
     for (size_t n = 0; n < mem->used_count; n++) {
-        size_t i = mem->used[n];
-        mem->heads[i] = mem->trees[i] = NULL;
-        mem->pending[i] = 0;
+        mem->lists[mem->used[n]] = (struct mem_list){0};
     }
     mem->used_count = 0;
     mem->chunks = NULL;
     mem->due = NULL;
-    mem->buckets = FIRST_BUCKETS;
     mem->count = 0;
     mem->used_bytes = 0;
 }
@@ -210,9 +210,13 @@ static void grow(struct memtable *mem) {
             mem->bucket_bytes += size * sizeof(struct mem_row *);
         }
     }
-    struct mem_row **from = bucket_at(mem, mem->buckets - size);
+    size_t old = mem->buckets - size;
+    struct mem_row **from = bucket_at(mem, old);
     struct mem_row **to = bucket_at(mem, mem->buckets);
     mem->buckets++;
+    if (old + SPLIT_AHEAD < size) { /* the rows of a bucket that is split soon */
+        __builtin_prefetch(*bucket_at(mem, old + SPLIT_AHEAD), 1);
+    }
     while (*from != NULL) {
         struct mem_row *row = *from;
         if ((row->hash & mem->hash_mask & size) != 0) {
@@ -238,8 +242,9 @@ const struct mem_row *memtable_find(const struct memtable *mem, const struct sto
     return mem->count == 0 ? NULL : find(mem, at, hash);
 }
 
-void memtable_fetch_bucket(const struct memtable *mem, uint64_t hash) {
+void memtable_fetch_bucket(const struct memtable *mem, const struct store_key *at, uint64_t hash) {
     __builtin_prefetch(bucket_of(mem, hash), 1);
+    __builtin_prefetch(&mem->lists[list_of(at->space, at->slot)], 1);
 }
 
 void memtable_fetch_row(const struct memtable *mem, uint64_t hash) {
@@ -251,26 +256,24 @@ void memtable_fetch_row(const struct memtable *mem, uint64_t hash) {
     }
 }
 
-static size_t tree_of(enum store_space space, uint16_t slot) {
-    return (size_t)space * SLOT_COUNT + slot;
-}
-
-/* Puts the pending rows into tree i and returns it. */
+/* Puts the pending rows of list i into its tree and returns that. */
 static const struct mem_row *tree_at(struct memtable *mem, size_t i) {
-    struct mem_row *row = mem->heads[i];
-    for (; mem->pending[i] > 0; mem->pending[i]--, row = row->slot_next) {
-        mem_tree_insert(&mem->trees[i], MEM_BY_ADDRESS, row);
+    struct mem_list *list = &mem->lists[i];
+    struct mem_row *row = list->head;
+    for (; list->pending > 0; list->pending--, row = row->slot_next) {
+        mem_tree_insert(&list->tree, MEM_BY_ADDRESS, row);
     }
-    return mem->trees[i];
+    return list->tree;
 }
 
 static struct mem_row *insert(struct memtable *mem, const struct store_key *at, uint64_t hash) {
     struct mem_row *row = take(mem, rounded(sizeof *row + at->key_len + at->sub_len));
     struct mem_row **bucket = bucket_of(mem, hash);
-    size_t tree = tree_of(at->space, at->slot);
+    size_t number = list_of(at->space, at->slot);
+    struct mem_list *list = &mem->lists[number];
     *row = (struct mem_row){
         .bucket_next = *bucket,
-        .slot_next = mem->heads[tree],
+        .slot_next = list->head,
         .hash = hash,
         .key_len = (uint32_t)at->key_len,
         .sub_len = (uint32_t)at->sub_len,
@@ -285,12 +288,12 @@ static struct mem_row *insert(struct memtable *mem, const struct store_key *at, 
         memcpy(row->bytes + at->key_len, at->sub, at->sub_len);
     }
     *bucket = row;
-    if (mem->heads[tree] == NULL) {
-        mem->used[mem->used_count++] = (uint32_t)tree;
+    if (list->head == NULL) {
+        mem->used[mem->used_count++] = (uint32_t)number;
     }
-    mem->heads[tree] = row;
-    if (++mem->pending[tree] == MOST_PENDING) {
-        (void)tree_at(mem, tree);
+    list->head = row;
+    if (++list->pending == MOST_PENDING) {
+        (void)tree_at(mem, number);
     }
     if (++mem->count > mem->buckets) {
         grow(mem);
@@ -352,16 +355,16 @@ bool memtable_used(const struct memtable *mem, size_t i, enum store_space *space
 }
 
 const struct mem_row *memtable_first(struct memtable *mem, enum store_space space, uint16_t slot) {
-    return mem_tree_first(tree_at(mem, tree_of(space, slot)), MEM_BY_ADDRESS);
+    return mem_tree_first(tree_at(mem, list_of(space, slot)), MEM_BY_ADDRESS);
 }
 
 const struct mem_row *memtable_behind(struct memtable *mem, const struct store_key *at) {
-    return mem_tree_behind(tree_at(mem, tree_of(at->space, at->slot)), at);
+    return mem_tree_behind(tree_at(mem, list_of(at->space, at->slot)), at);
 }
 
 const struct mem_row *memtable_next(struct memtable *mem, const struct mem_row *row) {
-    size_t tree = tree_of((enum store_space)row->space, row->slot);
-    return mem_tree_next(tree_at(mem, tree), MEM_BY_ADDRESS, row);
+    size_t list = list_of((enum store_space)row->space, row->slot);
+    return mem_tree_next(tree_at(mem, list), MEM_BY_ADDRESS, row);
 }
 
 const struct mem_row *memtable_next_due(const struct memtable *mem, const struct mem_row *row) {
@@ -401,7 +404,7 @@ enum rd_err memtable_sorted(const struct memtable *mem, const struct mem_row ***
     qsort(used, mem->used_count, sizeof *used, number_order);
     size_t count = 0;
     for (size_t n = 0; n < mem->used_count; n++) {
-        const struct mem_row *row = mem->heads[used[n]];
+        const struct mem_row *row = mem->lists[used[n]].head;
         size_t first = count;
         for (; row != NULL; row = row->slot_next) {
             rows[count++] = row;
@@ -417,8 +420,7 @@ enum rd_err memtable_sorted(const struct memtable *mem, const struct mem_row ***
 }
 
 uint64_t memtable_memory(const struct memtable *mem) {
-    return mem->chunk_bytes + mem->bucket_bytes +
-           TREES * (2 * sizeof(struct mem_row *) + sizeof *mem->pending + sizeof *mem->used);
+    return mem->chunk_bytes + mem->bucket_bytes + LISTS * (sizeof *mem->lists + sizeof *mem->used);
 }
 
 static size_t check_tree(const struct mem_row *root, enum mem_order order) {
@@ -453,11 +455,12 @@ void memtable_check(const struct memtable *mem) {
     }
     for (size_t n = 0; n < mem->used_count; n++) {
         size_t i = mem->used[n];
-        const struct mem_row *row = mem->heads[i];
-        assert(row != NULL && mem->pending[i] < MOST_PENDING);
-        in_trees += mem->pending[i] + check_tree(mem->trees[i], MEM_BY_ADDRESS);
+        const struct mem_list *list = &mem->lists[i];
+        const struct mem_row *row = list->head;
+        assert(row != NULL && list->pending < MOST_PENDING);
+        in_trees += list->pending + check_tree(list->tree, MEM_BY_ADDRESS);
         for (; row != NULL; row = row->slot_next) {
-            assert(tree_of((enum store_space)row->space, row->slot) == i);
+            assert(list_of((enum store_space)row->space, row->slot) == i);
             listed++;
         }
     }

@@ -18,22 +18,30 @@
 #include "store/mem_tree.h"
 #include "store/types.h"
 
+/* What finding a row looks at comes first and lies together: most of the time of a put is spent waiting for memory. */
 struct mem_row {
     struct mem_row *bucket_next;
-    struct mem_row *slot_next;         /* of the same space and slot, the newest first */
-    struct mem_link links[MEM_ORDERS]; /* the order by due time has the rows that are due once */
-    struct blob *value;                /* inside the arena, never to be referenced; NULL: erased */
-    uint64_t hash;                     /* row_hash */
-    uint64_t digest;
-    uint64_t due_ms;
+    uint64_t hash; /* row_hash */
     uint32_t key_len;
     uint32_t sub_len;
-    uint32_t value_room; /* bytes of a value that fit in place of `value` */
-    uint32_t priority;   /* in the orders */
     uint16_t slot;
     uint8_t space;
     bool live;
-    uint8_t bytes[]; /* key, then sub */
+    uint32_t value_room; /* bytes of a value that fit in place of `value` */
+    struct blob *value;  /* inside the arena, never to be referenced; NULL: erased */
+    uint64_t digest;
+    uint64_t due_ms;
+    struct mem_row *slot_next;         /* of the same space and slot, the newest first */
+    struct mem_link links[MEM_ORDERS]; /* the order by due time has the rows that are due once */
+    uint32_t priority;                 /* in the orders */
+    uint8_t bytes[];                   /* key, then sub */
+};
+
+/* The rows of a space and slot. */
+struct mem_list {
+    struct mem_row *head;
+    struct mem_row *tree;
+    uint32_t pending; /* so many rows at the head are not in the tree */
 };
 
 /* What memtable_put takes: a row of a batch, or of the journal. */
@@ -56,10 +64,7 @@ struct memtable {
     struct mem_row **segments[MEM_SEGMENTS]; /* owned; the buckets, see memtable.c */
     size_t buckets;                          /* in use */
     size_t count;
-    /* By space and slot: */
-    struct mem_row **heads; /* owned; of the lists of rows */
-    struct mem_row **trees; /* owned */
-    uint16_t *pending;      /* owned; so many rows at the list's head are not in the tree */
+    struct mem_list *lists; /* owned; by space and slot */
     uint32_t *used;         /* owned; which of the lists have rows, in no order */
     size_t used_count;
     struct mem_row *due;      /* the tree by due time */
@@ -92,7 +97,7 @@ void memtable_put(struct memtable *mem, const struct mem_put *put);
 
 /* For those who put many rows one after another: begins to fetch what finding a row of that hash reads first, and, some puts later, the
  * row itself, so that the processor need not wait for each. Changes nothing. */
-void memtable_fetch_bucket(const struct memtable *mem, uint64_t hash);
+void memtable_fetch_bucket(const struct memtable *mem, const struct store_key *at, uint64_t hash);
 void memtable_fetch_row(const struct memtable *mem, uint64_t hash);
 
 /* So many rows before a row is put its bucket should be fetched, and in half of them the row. */

@@ -42,7 +42,7 @@ static enum rd_err apply(struct replay *replay, struct record_reader reader) {
     for (size_t count = 1; count > 0 && err == RD_OK;) {
         for (count = 0; count < MEMTABLE_FETCH_AHEAD && record_next(&reader, &rows[count]);
              count++) {
-            memtable_fetch_bucket(replay->mem, rows[count].put.hash);
+            memtable_fetch_bucket(replay->mem, &rows[count].put.at, rows[count].put.hash);
         }
         for (size_t i = 0; i < count; i++) {
             memtable_fetch_row(replay->mem, rows[i].put.hash);

@@ -211,7 +211,8 @@ static void remember(struct store_sqlite *engine, const struct batch *batch) {
     for (size_t i = 0; i < batch->count; i++) {
         const struct batch_row *row = &batch->rows[i];
         if (i + MEMTABLE_FETCH_AHEAD < batch->count) {
-            memtable_fetch_bucket(mem, row[MEMTABLE_FETCH_AHEAD].hash);
+            const struct batch_row *ahead = row + MEMTABLE_FETCH_AHEAD;
+            memtable_fetch_bucket(mem, &ahead->at, ahead->hash);
         }
         if (i + MEMTABLE_FETCH_AHEAD / 2 < batch->count) {
             memtable_fetch_row(mem, row[MEMTABLE_FETCH_AHEAD / 2].hash);
