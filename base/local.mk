@@ -5,6 +5,7 @@ base_libbase_a_SOURCES = \
 	base/arena.c base/arena.h \
 	base/blob.c base/blob.h \
 	base/buf.c base/buf.h \
+	base/digits.h \
 	base/err.c base/err.h \
 	base/hash.c base/hash.h \
 	base/prng.c base/prng.h \

@@ -217,10 +217,12 @@ void write_targets_send(struct coordinator *co, struct request *request) {
     struct blob *frame = NULL;
     uint8_t planned = to->count;
     uint32_t kept = to->kept;
-    bool made = make_frame(request, &nothing, &frame) == RD_OK;
+    bool made = true;
     for (uint8_t i = 0; i < to->home_count; i++) {
         struct write_target *home = &to->all[i];
         bool self = home->member == MEMBER_SELF;
+        if (!self && made && frame == NULL)
+            made = make_frame(request, &nothing, &frame) == RD_OK;
         home->asked = self || (made && peers_send(co->peers, home->member, frame));
         home->asked_us = co->core->now.mono_us;
         if (home->asked)

@@ -2,10 +2,11 @@
 #include "replication/wire.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/digits.h"
 #include "base/text.h"
 
 #define MAX_FIELDS 12
@@ -19,9 +20,11 @@ struct field {
 
 struct form {
     const char *name;
+    size_t name_len;
     struct field fields[MAX_FIELDS + 1]; /* up to FIELD_END */
 };
 
+#define NAME(text) text, sizeof(text) - 1
 #define NUM(member)                                                                                \
     { FIELD_NUMBER, offsetof(struct wire_msg, member) }
 #define BYTES(member)                                                                              \
@@ -34,76 +37,145 @@ struct form {
     }
 
 static const struct form forms[WIRE_KINDS] = {
-    [WIRE_HELLO] = {"HELLO", HELLO_FIELDS},
-    [WIRE_CHALLENGE] = {"CHALLENGE", HELLO_FIELDS},
-    [WIRE_PROOF] = {"PROOF", {BYTES(proof.proof)}},
-    [WIRE_WELCOME] = {"WELCOME", {BYTES(welcome.seen_host)}},
-    [WIRE_REFUSE] = {"REFUSE", {NUM(refuse.outcast), BYTES(refuse.text)}},
-    [WIRE_PING] = {"PING", {{FIELD_END, 0}}},
-    [WIRE_PONG] = {"PONG", {{FIELD_END, 0}}},
-    [WIRE_PROBE] = {"PROBE", {NUM(probe.sent_us), BYTES(probe.asker), BYTES(probe.target)}},
-    [WIRE_PROBE_ANSWER] = {"PROBE-ANSWER",
+    [WIRE_HELLO] = {NAME("HELLO"), HELLO_FIELDS},
+    [WIRE_CHALLENGE] = {NAME("CHALLENGE"), HELLO_FIELDS},
+    [WIRE_PROOF] = {NAME("PROOF"), {BYTES(proof.proof)}},
+    [WIRE_WELCOME] = {NAME("WELCOME"), {BYTES(welcome.seen_host)}},
+    [WIRE_REFUSE] = {NAME("REFUSE"), {NUM(refuse.outcast), BYTES(refuse.text)}},
+    [WIRE_PING] = {NAME("PING"), {{FIELD_END, 0}}},
+    [WIRE_PONG] = {NAME("PONG"), {{FIELD_END, 0}}},
+    [WIRE_PROBE] = {NAME("PROBE"), {NUM(probe.sent_us), BYTES(probe.asker), BYTES(probe.target)}},
+    [WIRE_PROBE_ANSWER] = {NAME("PROBE-ANSWER"),
                            {NUM(probe.sent_us), BYTES(probe.asker), BYTES(probe.target)}},
-    [WIRE_GOSSIP] = {"GOSSIP", {NUM(gossip.hash)}},
-    [WIRE_DIGEST] = {"DIGEST", {BYTES(digest.lines)}},
-    [WIRE_ENTRIES] = {"ENTRIES", {BYTES(entries.entries), BYTES(entries.wanted)}},
-    [WIRE_BIRTH_ASK] = {"BIRTH-ASK",
+    [WIRE_GOSSIP] = {NAME("GOSSIP"), {NUM(gossip.hash)}},
+    [WIRE_DIGEST] = {NAME("DIGEST"), {BYTES(digest.lines)}},
+    [WIRE_ENTRIES] = {NAME("ENTRIES"), {BYTES(entries.entries), BYTES(entries.wanted)}},
+    [WIRE_BIRTH_ASK] = {NAME("BIRTH-ASK"),
                         {BYTES(birth_ask.view), NUM(birth_ask.finish), NUM(birth_ask.number)}},
-    [WIRE_BIRTH_YES] = {"BIRTH-YES", {NUM(birth.view), NUM(birth.number)}},
-    [WIRE_BIRTH_NO] = {"BIRTH-NO", {NUM(birth.view), NUM(birth.number)}},
-    [WIRE_BIRTH_RELEASE] = {"BIRTH-RELEASE", {NUM(birth.view), NUM(birth.number)}},
-    [WIRE_BORN] = {"BORN", {BYTES(born.certificate)}},
-    [WIRE_READ] = {"READ", {NUM(read.id), NUM(read.digest), NUM(read.turn), BYTES(read.key)}},
-    [WIRE_READ_ANSWER] = {"READ-ANSWER",
+    [WIRE_BIRTH_YES] = {NAME("BIRTH-YES"), {NUM(birth.view), NUM(birth.number)}},
+    [WIRE_BIRTH_NO] = {NAME("BIRTH-NO"), {NUM(birth.view), NUM(birth.number)}},
+    [WIRE_BIRTH_RELEASE] = {NAME("BIRTH-RELEASE"), {NUM(birth.view), NUM(birth.number)}},
+    [WIRE_BORN] = {NAME("BORN"), {BYTES(born.certificate)}},
+    [WIRE_READ] = {NAME("READ"), {NUM(read.id), NUM(read.digest), NUM(read.turn), BYTES(read.key)}},
+    [WIRE_READ_ANSWER] = {NAME("READ-ANSWER"),
                           {NUM(read_answer.id), NUM(read_answer.err), NUM(read_answer.same),
                            BYTES(read_answer.object)}},
-    [WIRE_WRITE] = {"WRITE",
+    [WIRE_WRITE] = {NAME("WRITE"),
                     {NUM(write.id), NUM(write.round), BYTES(write.key), BYTES(write.object),
                      BYTES(write.targets), NUM(write.must)}},
-    [WIRE_WRITE_ANSWER] = {"WRITE-ANSWER",
+    [WIRE_WRITE_ANSWER] = {NAME("WRITE-ANSWER"),
                            {NUM(write_answer.id), NUM(write_answer.round), NUM(write_answer.err),
                             NUM(write_answer.uncovered), BYTES(write_answer.object),
                             BYTES(write_answer.met)}},
-    [WIRE_FORWARD] = {"FORWARD",
+    [WIRE_FORWARD] = {NAME("FORWARD"),
                       {NUM(forward.id), NUM(forward.flags), NUM(forward.r), NUM(forward.w),
                        NUM(forward.expires_ms), BYTES(forward.key), BYTES(forward.value),
                        BYTES(forward.context)}},
-    [WIRE_FORWARD_ANSWER] = {"FORWARD-ANSWER",
+    [WIRE_FORWARD_ANSWER] = {NAME("FORWARD-ANSWER"),
                              {NUM(forward_answer.id), NUM(forward_answer.err),
                               NUM(forward_answer.handled), NUM(forward_answer.existed),
                               BYTES(forward_answer.text), BYTES(forward_answer.context),
                               NUM(forward_answer.stand_ins), BYTES(forward_answer.reply)}},
-    [WIRE_COUNT] = {"COUNT", {NUM(count.id)}},
-    [WIRE_COUNT_ANSWER] = {"COUNT-ANSWER", {NUM(count_answer.id), NUM(count_answer.number)}},
-    [WIRE_SCAN] = {"SCAN",
+    [WIRE_COUNT] = {NAME("COUNT"), {NUM(count.id)}},
+    [WIRE_COUNT_ANSWER] = {NAME("COUNT-ANSWER"), {NUM(count_answer.id), NUM(count_answer.number)}},
+    [WIRE_SCAN] = {NAME("SCAN"),
                    {NUM(scan.id), NUM(scan.round), NUM(scan.flags), NUM(scan.slot), BYTES(scan.key),
                     NUM(scan.last_slot), NUM(scan.max_rows), NUM(scan.place)}},
-    [WIRE_SCAN_ANSWER] = {"SCAN-ANSWER",
+    [WIRE_SCAN_ANSWER] = {NAME("SCAN-ANSWER"),
                           {NUM(scan_answer.id), NUM(scan_answer.round), NUM(scan_answer.err),
                            NUM(scan_answer.slot), NUM(scan_answer.behind_key),
                            BYTES(scan_answer.key), BYTES(scan_answer.page)}},
-    [WIRE_ROOTS] = {"TREE-ROOTS", {NUM(nodes.id), BYTES(nodes.nodes)}},
-    [WIRE_NODES] = {"TREE-NODES", {NUM(nodes.id), BYTES(nodes.nodes)}},
-    [WIRE_NODES_ANSWER] = {"TREE-NODES-ANSWER",
+    [WIRE_ROOTS] = {NAME("TREE-ROOTS"), {NUM(nodes.id), BYTES(nodes.nodes)}},
+    [WIRE_NODES] = {NAME("TREE-NODES"), {NUM(nodes.id), BYTES(nodes.nodes)}},
+    [WIRE_NODES_ANSWER] = {NAME("TREE-NODES-ANSWER"),
                            {NUM(nodes_answer.id), NUM(nodes_answer.err),
                             BYTES(nodes_answer.nodes)}},
-    [WIRE_ROWS] = {"TREE-ROWS",
+    [WIRE_ROWS] = {NAME("TREE-ROWS"),
                    {NUM(rows.id), NUM(rows.slot), NUM(rows.leaves), NUM(rows.resumed),
                     BYTES(rows.after)}},
-    [WIRE_ROWS_ANSWER] = {"TREE-ROWS-ANSWER",
+    [WIRE_ROWS_ANSWER] = {NAME("TREE-ROWS-ANSWER"),
                           {NUM(rows_answer.id), NUM(rows_answer.err), NUM(rows_answer.end),
                            BYTES(rows_answer.last), BYTES(rows_answer.rows)}},
-    [WIRE_RECOUNT] = {"TREE-RECOUNT", {NUM(recount.slot)}},
-    [WIRE_REAP_WATCH] = {"REAP-WATCH", {NUM(reap.id), BYTES(reap.items)}},
-    [WIRE_REAP_CHECK] = {"REAP-CHECK", {NUM(reap.id), BYTES(reap.items)}},
-    [WIRE_REAP_REPLACE] = {"REAP-REPLACE", {NUM(reap.id), BYTES(reap.items)}},
-    [WIRE_REAP_ANSWER] = {"REAP-ANSWER",
+    [WIRE_RECOUNT] = {NAME("TREE-RECOUNT"), {NUM(recount.slot)}},
+    [WIRE_REAP_WATCH] = {NAME("REAP-WATCH"), {NUM(reap.id), BYTES(reap.items)}},
+    [WIRE_REAP_CHECK] = {NAME("REAP-CHECK"), {NUM(reap.id), BYTES(reap.items)}},
+    [WIRE_REAP_REPLACE] = {NAME("REAP-REPLACE"), {NUM(reap.id), BYTES(reap.items)}},
+    [WIRE_REAP_ANSWER] = {NAME("REAP-ANSWER"),
                           {NUM(reap_answer.id), NUM(reap_answer.step), NUM(reap_answer.err),
                            NUM(reap_answer.start), NUM(reap_answer.incarnation),
                            NUM(reap_answer.mark), BYTES(reap_answer.states),
                            BYTES(reap_answer.fences)}},
-    [WIRE_REAP_FENCE] = {"REAP-FENCE", {NUM(fence.start), NUM(fence.number)}},
+    [WIRE_REAP_FENCE] = {NAME("REAP-FENCE"), {NUM(fence.start), NUM(fence.number)}},
 };
+
+const char *wire_name(enum wire_kind kind) {
+    assert((unsigned)kind < WIRE_KINDS);
+    return forms[kind].name;
+}
+
+/* The bytes that one bulk string takes besides its content, at most: marker, length, two line ends. */
+#define BULK_OVERHEAD (1 + DIGITS_MAX + 4)
+
+static uint8_t *put_line_end(uint8_t *at) {
+    at[0] = '\r';
+    at[1] = '\n';
+    return at + 2;
+}
+
+static uint8_t *put_head(uint8_t *at, char marker, uint64_t number) {
+    *at = (uint8_t)marker;
+    return put_line_end(digits_put(at + 1, number));
+}
+
+static uint8_t *put_bulk(uint8_t *at, const void *text, size_t len) {
+    at = put_head(at, '$', len);
+    if (len > 0)
+        memcpy(at, text, len);
+    return put_line_end(at + len);
+}
+
+static struct resp_slice bytes_of(const struct wire_msg *msg, const struct field *field) {
+    struct resp_slice slice;
+    memcpy(&slice, (const char *)msg + field->offset, sizeof(slice));
+    return slice;
+}
+
+static uint8_t *put_field(uint8_t *at, const struct wire_msg *msg, const struct field *field) {
+    uint8_t digits[DIGITS_MAX];
+    uint64_t number;
+    if (field->type == FIELD_BYTES) {
+        struct resp_slice slice = bytes_of(msg, field);
+        return put_bulk(at, slice.data, slice.len);
+    }
+    memcpy(&number, (const char *)msg + field->offset, sizeof(number));
+    return put_bulk(at, digits, (size_t)(digits_put(digits, number) - digits));
+}
+
+enum rd_err wire_encode(const struct wire_msg *msg, struct blob **out) {
+    const struct form *form = &forms[msg->kind];
+    size_t count = 0, bound = 2 * BULK_OVERHEAD + form->name_len;
+    for (; form->fields[count].type != FIELD_END; count++) {
+        const struct field *field = &form->fields[count];
+        bound +=
+            BULK_OVERHEAD + (field->type == FIELD_BYTES ? bytes_of(msg, field).len : DIGITS_MAX);
+    }
+    struct blob *frame;
+    enum rd_err err = blob_alloc(bound, &frame);
+    if (err != RD_OK)
+        return err;
+    uint8_t *at = put_head(frame->bytes, '*', count + 1);
+    at = put_bulk(at, form->name, form->name_len);
+    for (size_t i = 0; i < count; i++)
+        at = put_field(at, msg, &form->fields[i]);
+    assert((size_t)(at - frame->bytes) <= bound);
+    frame->len = (uint32_t)(at - frame->bytes); /* nobody else has seen the blob yet */
+    *out = frame;
+    return RD_OK;
+}
+
+static bool is_called(const struct form *form, struct resp_slice name) {
+    return name.len == form->name_len && memcmp(name.data, form->name, name.len) == 0;
+}
 
 static size_t field_count(const struct form *form) {
     size_t count = 0;
@@ -112,70 +184,11 @@ static size_t field_count(const struct form *form) {
     return count;
 }
 
-const char *wire_name(enum wire_kind kind) {
-    assert((unsigned)kind < WIRE_KINDS);
-    return forms[kind].name;
-}
-
-/* One argument as text: its bytes, or its number written to `scratch`. */
-static struct resp_slice field_text(const struct wire_msg *msg, const struct field *field,
-                                    char scratch[24]) {
-    const char *base = (const char *)msg + field->offset;
-    struct resp_slice slice;
-    if (field->type == FIELD_BYTES) {
-        memcpy(&slice, base, sizeof(slice));
-        return slice;
-    }
-    uint64_t number;
-    memcpy(&number, base, sizeof(number));
-    int len = snprintf(scratch, 24, "%llu", (unsigned long long)number);
-    return (struct resp_slice){(const uint8_t *)scratch, (size_t)len};
-}
-
-/* The bytes that one bulk string takes with its head: at most this many besides its content. */
-#define BULK_OVERHEAD 26
-
-static size_t put_bulk(uint8_t *at, struct resp_slice text) {
-    int head = snprintf((char *)at, BULK_OVERHEAD, "$%zu\r\n", text.len);
-    if (text.len > 0)
-        memcpy(at + head, text.data, text.len);
-    memcpy(at + head + text.len, "\r\n", 2);
-    return (size_t)head + text.len + 2;
-}
-
-enum rd_err wire_encode(const struct wire_msg *msg, struct blob **out) {
-    const struct form *form = &forms[msg->kind];
-    size_t count = field_count(form);
-    struct resp_slice texts[MAX_FIELDS + 1];
-    char scratch[MAX_FIELDS][24];
-    texts[0] = (struct resp_slice){(const uint8_t *)form->name, strlen(form->name)};
-    size_t bound = BULK_OVERHEAD * 2 + texts[0].len;
-    for (size_t i = 0; i < count; i++) {
-        texts[i + 1] = field_text(msg, &form->fields[i], scratch[i]);
-        bound += BULK_OVERHEAD + texts[i + 1].len;
-    }
-    struct blob *frame;
-    enum rd_err err = blob_alloc(bound, &frame);
-    if (err != RD_OK)
-        return err;
-    size_t at = (size_t)snprintf((char *)frame->bytes, BULK_OVERHEAD, "*%zu\r\n", count + 1);
-    for (size_t i = 0; i <= count; i++)
-        at += put_bulk(frame->bytes + at, texts[i]);
-    assert(at <= bound);
-    frame->len = (uint32_t)at; /* nobody else has seen the blob yet */
-    *out = frame;
-    return RD_OK;
-}
-
-static int same_text(struct resp_slice text, const char *name) {
-    return text.len == strlen(name) && memcmp(text.data, name, text.len) == 0;
-}
-
 enum rd_err wire_decode(const struct resp_slice *argv, size_t argc, struct wire_msg *out) {
     if (argc == 0)
         return RD_EPROTO;
     size_t kind = 0;
-    while (kind < WIRE_KINDS && !same_text(argv[0], forms[kind].name))
+    while (kind < WIRE_KINDS && !is_called(&forms[kind], argv[0]))
         kind++;
     if (kind == WIRE_KINDS || argc - 1 != field_count(&forms[kind]))
         return RD_EPROTO;

@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digits.h"
+
 /* Room for any head, number or line end: a marker, 20 digits, CR LF. */
 #define HEAD_BYTES 24
 
@@ -107,32 +109,18 @@ static inline uint8_t *put_bytes(uint8_t *p, const void *bytes, size_t len) {
     return p + len;
 }
 
-static inline uint8_t *put_u64(uint8_t *p, uint64_t value) {
-    uint8_t digits[20];
-    size_t at = sizeof(digits);
-    if (value < 10) {
-        *p = (uint8_t)('0' + value);
-        return p + 1;
-    }
-    do {
-        digits[--at] = (uint8_t)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    return put_bytes(p, digits + at, sizeof(digits) - at);
-}
-
 static inline uint8_t *put_i64(uint8_t *p, int64_t value) {
     if (value >= 0) {
-        return put_u64(p, (uint64_t)value);
+        return digits_put(p, (uint64_t)value);
     }
     *p = '-';
-    return put_u64(p + 1, 0 - (uint64_t)value);
+    return digits_put(p + 1, 0 - (uint64_t)value);
 }
 
 /* A marker, a number, CR LF: at most HEAD_BYTES. */
 static inline uint8_t *put_head(uint8_t *p, char marker, uint64_t value) {
     *p = (uint8_t)marker;
-    return put_crlf(put_u64(p + 1, value));
+    return put_crlf(digits_put(p + 1, value));
 }
 
 /* The bytes with CR and LF as spaces: what may stand in a line. */

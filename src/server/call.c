@@ -14,7 +14,6 @@
 #include "server/client.h"
 #include "server/client_list.h"
 #include "server/client_stats.h"
-#include "server/clock.h"
 #include "server/command_table.h"
 #include "server/config.h"
 #include "server/driver.h"
@@ -339,7 +338,7 @@ void call_answer(struct clients *clients, uint64_t tag, struct client_reply *rep
     if (call == NULL) {
         return;
     }
-    clients->now_us = clock_now().mono_us;
+    clients->now_us = driver_now(clients->server->driver).mono_us;
     pace_note(&clients->pace, clients->now_us, sent_us, clients->tickets.open + 1,
               (uint64_t)clients->server->config->request_timeout_ms * 1000);
     assert(!call->done && !call->parked);

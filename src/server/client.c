@@ -20,6 +20,7 @@
 #include "server/clock.h"
 #include "server/config.h"
 #include "server/dispatch.h"
+#include "server/driver.h"
 #include "server/log.h"
 #include "server/server.h"
 
@@ -178,6 +179,7 @@ static bool take_command(struct client *client) {
         dispatch(client, argv, argc);
     }
     buf_consume(&client->in, consumed);
+    driver_settle(client->clients->server->driver);
     return true;
 }
 
@@ -249,7 +251,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     client->hungry = false;
     client->recv_bytes = (size_t)got == asked ? KEPT_BYTES : RECV_LEAST_BYTES;
     client->clients->server->counters.input_bytes += (uint64_t)got;
-    client->active_us = client->clients->now_us = clock_now().mono_us;
+    client->active_us = client->clients->now_us =
+        driver_read_clock(client->clients->server->driver).mono_us;
     client_parse(client);
 }
 

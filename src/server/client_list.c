@@ -16,6 +16,7 @@
 #include "server/clock.h"
 #include "server/command_table.h"
 #include "server/config.h"
+#include "server/driver.h"
 #include "server/log.h"
 #include "server/server.h"
 #include "server/topology.h"
@@ -207,7 +208,7 @@ static void flush_dirty(struct clients *clients) {
 
 void clients_flush(struct clients *clients) {
     follow_config(clients);
-    clients->now_us = clock_now().mono_us;
+    clients->now_us = driver_now(clients->server->driver).mono_us;
     flush_dirty(clients);
     while (clients->first_starved != NULL && clients->tickets.open < clients->pace.window) {
         struct client *client = clients->first_starved;

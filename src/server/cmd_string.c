@@ -1,15 +1,16 @@
 /* GET, SET, SETEX, STRLEN, TYPE: what reads a value or replaces it without a look. Other commands on one value: cmd_value.c. */
 #include "replication/object.h"
 #include "server/call.h"
-#include "server/clock.h"
 #include "server/commands.h"
+#include "server/driver.h"
 #include "server/options.h"
 #include "server/reading.h"
 #include "server/server.h"
 #include "server/values.h"
 
 const struct sibling *reading_winner(struct call *call, const struct client_reply *reply) {
-    const struct sibling *winner = object_winner(&reply->object, clock_now().wall_us / 1000);
+    const struct sibling *winner =
+        object_winner(&reply->object, driver_now(call_server(call)->driver).wall_us / 1000);
     struct server_counters *counters = &call_server(call)->counters;
     counters->keyspace_hits += winner != NULL;
     counters->keyspace_misses += winner == NULL;

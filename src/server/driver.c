@@ -1,8 +1,11 @@
 /* The driver: events in, effects out, in reality.
  *
- * What happens is stepped at once, wherever it comes from; the effects wait in `pending` until driver_turn carries
- * them out, so that no callback of a client or a link runs inside another's. While effects are carried out new ones may come
- * (a request submitted by a reply's receiver); they go to `pending` again, never to the list that is being read.
+ * What happens is stepped at once, wherever it comes from; the effects wait in `pending` until whoever brought the event is done
+ * with it, so that no callback of a client or a link runs inside another's step: a frame's are carried out behind it, a command's
+ * when its connection says so (driver_settle), the others' in driver_turn. One request after the other is followed as far as it
+ * goes without the disk, while its memory is still in the processor's caches; hundreds at a time would take turns pushing each
+ * other out. While effects are carried out new ones may come (a request submitted by a reply's receiver); they go to `pending`
+ * again, never to the list that is being read.
  *
  * The order of a turn, which is what group commit rests on:
  *   1. carry out what the steps asked for; deliver reads that have finished; until nothing is left;
@@ -46,7 +49,9 @@ struct driver {
     bool stepped;            /* something was stepped since the last EV_TURN_END */
     bool committing;         /* EFF_STORE_COMMIT came; `commit_token` is its name */
     uint64_t commit_token;
-    uint64_t timer_us; /* when the timer is set to go off; UINT64_MAX: it is not */
+    bool settling;      /* effects are being carried out: what comes meanwhile waits */
+    struct instant now; /* as of driver_read_clock */
+    uint64_t timer_us;  /* when the timer is set to go off; UINT64_MAX: it is not */
     struct scanned_row page[SCAN_MAX_ROWS]; /* of the scan that is being delivered */
     struct driver_stats stats;
 };
@@ -54,7 +59,16 @@ struct driver {
 static void step(struct driver *driver, const struct event *event) {
     driver->stepped = true;
     driver->stats.events++;
-    node_step(driver->node, clock_now(), event, &driver->pending);
+    node_step(driver->node, driver->now, event, &driver->pending);
+}
+
+struct instant driver_read_clock(struct driver *driver) {
+    driver->now = clock_now();
+    return driver->now;
+}
+
+struct instant driver_now(const struct driver *driver) {
+    return driver->now;
 }
 
 /* ---- events --------------------------------------------------------------------------------------- */
@@ -65,17 +79,20 @@ void driver_submit(struct driver *driver, const struct client_request *request) 
 }
 
 static void on_link_up(void *arg, uint64_t link, uint64_t dial, const char *host) {
+    driver_read_clock(arg);
     const struct event event = {.kind = EV_LINK_UP,
                                 .link_up = {.link = link, .dial = dial, .host = host}};
     step(arg, &event);
 }
 
 static void on_link_down(void *arg, uint64_t link) {
+    driver_read_clock(arg);
     const struct event event = {.kind = EV_LINK_DOWN, .link_down = {.link = link}};
     step(arg, &event);
 }
 
 static void on_dial_failed(void *arg, uint64_t dial) {
+    driver_read_clock(arg);
     const struct event event = {.kind = EV_DIAL_FAILED, .dial_failed = {.dial = dial}};
     step(arg, &event);
 }
@@ -83,7 +100,9 @@ static void on_dial_failed(void *arg, uint64_t dial) {
 static void on_frame(void *arg, uint64_t link, const struct resp_slice *argv, size_t argc) {
     const struct event event = {.kind = EV_FRAME,
                                 .frame = {.link = link, .argv = argv, .argc = argc}};
+    driver_read_clock(arg);
     step(arg, &event);
+    driver_settle(arg);
 }
 
 static void on_store_got(void *arg, uint64_t token, enum rd_err err, struct blob *value) {
@@ -116,6 +135,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg) {
     (void)fd;
     (void)what;
     driver->timer_us = UINT64_MAX;
+    driver_read_clock(driver);
     step(driver, &event);
 }
 
@@ -177,7 +197,7 @@ static void carry_out(struct driver *driver, const struct effect *effect) {
     }
 }
 
-/* Carries out all that is pending, and what comes of it. */
+/* Carries out all that is pending. */
 static void carry_out_all(struct driver *driver) {
     while (driver->pending.count > 0) {
         struct effects swap = driver->carrying;
@@ -190,6 +210,22 @@ static void carry_out_all(struct driver *driver) {
     }
 }
 
+/* Carries out all that is pending, and what comes of it. */
+static void settle(struct driver *driver) {
+    do {
+        carry_out_all(driver);
+    } while (poll_store(driver) > 0);
+}
+
+void driver_settle(struct driver *driver) {
+    if (driver->settling) {
+        return;
+    }
+    driver->settling = true;
+    settle(driver);
+    driver->settling = false;
+}
+
 /* ---- the turn ------------------------------------------------------------------------------------- */
 
 static void commit(struct driver *driver) {
@@ -200,17 +236,15 @@ static void commit(struct driver *driver) {
     driver->committing = false;
     driver->stats.commits++;
     store_commit(driver->store, driver->commit_token);
+    driver_read_clock(driver);
 }
 
 /* One round; returns true if it brought something new to do. */
 static bool run_round(struct driver *driver) {
-    carry_out_all(driver);
-    while (poll_store(driver) > 0) {
-        carry_out_all(driver);
-    }
+    settle(driver);
     if (driver->stepped) {
         const struct event event = {.kind = EV_TURN_END};
-        node_step(driver->node, clock_now(), &event, &driver->pending);
+        node_step(driver->node, driver->now, &event, &driver->pending);
         driver->stepped = false;
         carry_out_all(driver);
         commit(driver);
@@ -230,7 +264,7 @@ static void set_timer(struct driver *driver) {
         event_del(driver->timer);
         return;
     }
-    uint64_t now = clock_now().mono_us;
+    uint64_t now = driver_read_clock(driver).mono_us;
     uint64_t wait = due > now ? due - now : 0;
     const struct timeval delay = {(time_t)(wait / 1000000), (suseconds_t)(wait % 1000000)};
     event_add(driver->timer, &delay);
@@ -238,10 +272,14 @@ static void set_timer(struct driver *driver) {
 
 bool driver_turn(struct driver *driver) {
     bool more = true;
+    assert(!driver->settling);
+    driver->settling = true;
+    driver_read_clock(driver);
     driver->stats.turns++;
     for (unsigned i = 0; i < ROUNDS_PER_TURN && more; i++) {
         more = run_round(driver);
     }
+    driver->settling = false;
     links_flush(driver->links);
     driver->before_sleep(driver->arg);
     set_timer(driver);
@@ -343,6 +381,7 @@ enum rd_err driver_new(const struct driver_conf *conf, struct driver **out, char
     }
     if (err == RD_OK) {
         const struct event event = {.kind = EV_TIMER};
+        driver_read_clock(driver);
         step(driver, &event); /* it says when it wants to be woken, and dials */
     } else {
         driver_free(&driver);

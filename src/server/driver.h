@@ -60,8 +60,20 @@ enum rd_err driver_new(const struct driver_conf *conf, struct driver **out, char
 /* Closes links and store cleanly, frees and nulls; requests in flight are forgotten. Nothing is called back. */
 void driver_free(struct driver **driver);
 
-/* Steps one client request; exactly one on_reply with its tag follows in a later driver_turn. What it borrows may go after the call. */
+/* Steps one client request; exactly one on_reply with its tag follows in a later driver_settle or driver_turn. What it borrows may
+ * go after the call. */
 void driver_submit(struct driver *driver, const struct client_request *request);
+
+/* Carries out what the steps so far asked for, as far as it needs no commit: replies to what was submitted may come in this
+ * call. Does nothing while effects are being carried out already (within on_reply). */
+void driver_settle(struct driver *driver);
+
+/* Reads the clocks, for the steps that follow. To be called when input has been read, never before: a process that was stopped
+ * in between must not take new requests for old ones. */
+struct instant driver_read_clock(struct driver *driver);
+
+/* The time as last read. */
+struct instant driver_now(const struct driver *driver);
 
 /* Carries out all that the steps since the last turn asked for. Returns true if nothing is left to do before the next event. */
 bool driver_turn(struct driver *driver);

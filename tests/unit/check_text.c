@@ -1,6 +1,7 @@
 /* base/text: tables of what is accepted and refused, round trips. Globs are in check_text_glob.c. */
 #include "base/text.h"
 
+#include "base/digits.h"
 #include "base/prng.h"
 #include "tests/lib/run.h"
 
@@ -71,6 +72,24 @@ START_TEST(u64_table) {
     ck_assert_int_eq(text_u64(u64_cases[_i].text, strlen(u64_cases[_i].text), &value),
                      u64_cases[_i].err);
     ck_assert_uint_eq(value, u64_cases[_i].err == RD_OK ? u64_cases[_i].value : 4711);
+}
+END_TEST
+
+/* Against printf: each number of digits, its ends, and what lies within. */
+START_TEST(digits_are_those_of_printf) {
+    struct prng prng;
+    prng_seed(&prng, 12);
+    for (unsigned bits = 0; bits <= 64; bits++) {
+        uint64_t top = bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
+        const uint64_t numbers[] = {top, top / 2 + 1, top / 10 * 10, prng_u64(&prng) & top};
+        for (size_t i = 0; i < COUNT(numbers); i++) {
+            char ours[DIGITS_MAX + 1], theirs[DIGITS_MAX + 1];
+            uint8_t *end = digits_put((uint8_t *)ours, numbers[i]);
+            *end = '\0';
+            snprintf(theirs, sizeof(theirs), "%" PRIu64, numbers[i]);
+            ck_assert_str_eq(ours, theirs);
+        }
+    }
 }
 END_TEST
 
@@ -270,6 +289,7 @@ int main(void) {
     TCase *tcase = tcase_create("text");
     tcase_add_loop_test(tcase, i64_table, 0, COUNT(i64_cases));
     tcase_add_loop_test(tcase, u64_table, 0, COUNT(u64_cases));
+    tcase_add_test(tcase, digits_are_those_of_printf);
     tcase_add_test(tcase, printed_numbers_parse);
     tcase_add_test(tcase, numbers_end_where_the_length_says);
     tcase_add_loop_test(tcase, memory_table, 0, COUNT(memory_cases));
