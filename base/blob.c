@@ -4,7 +4,6 @@
  */
 #include "base/blob.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,22 +32,4 @@ enum rd_err blob_new(const void *bytes, size_t len, struct blob **out) {
     }
     *out = blob;
     return RD_OK;
-}
-
-struct blob *blob_ref(struct blob *blob) {
-    if (blob != NULL) {
-        assert(blob->refs > 0 && blob->refs < UINT32_MAX);
-        blob->refs++;
-    }
-    return blob;
-}
-
-void blob_unref(struct blob *blob) {
-    if (blob == NULL) {
-        return;
-    }
-    assert(blob->refs > 0);
-    if (--blob->refs == 0) {
-        free(blob);
-    }
 }

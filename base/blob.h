@@ -6,8 +6,10 @@
 #ifndef RD_BASE_BLOB_H
 #define RD_BASE_BLOB_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "base/err.h"
 
@@ -27,10 +29,30 @@ enum rd_err blob_new(const void *bytes, size_t len, struct blob **out);
 /* Like blob_new, with the bytes left for the caller to fill before anyone else sees the blob. */
 enum rd_err blob_alloc(size_t len, struct blob **out);
 
+/* Says that only the first `len` bytes are used, before anyone else sees the blob. */
+static inline void blob_shorten(struct blob *blob, size_t len) {
+    assert(blob->refs == 1 && len <= blob->len);
+    blob->len = (uint32_t)len;
+}
+
 /* Takes one more reference and returns `blob`; NULL is passed through. */
-struct blob *blob_ref(struct blob *blob);
+static inline struct blob *blob_ref(struct blob *blob) {
+    if (blob != NULL) {
+        assert(blob->refs > 0 && blob->refs < UINT32_MAX);
+        blob->refs++;
+    }
+    return blob;
+}
 
 /* Gives up one reference; the last one frees. NULL is ignored. */
-void blob_unref(struct blob *blob);
+static inline void blob_unref(struct blob *blob) {
+    if (blob == NULL) {
+        return;
+    }
+    assert(blob->refs > 0);
+    if (--blob->refs == 0) {
+        free(blob);
+    }
+}
 
 #endif

@@ -8,6 +8,7 @@ base_libbase_a_SOURCES = \
 	base/digits.h \
 	base/err.c base/err.h \
 	base/hash.c base/hash.h \
+	base/pool.h \
 	base/prng.c base/prng.h \
 	base/text.c base/text.h
 
@@ -17,6 +18,7 @@ check_PROGRAMS += \
 	tests/unit/check_buf \
 	tests/unit/check_err \
 	tests/unit/check_hash \
+	tests/unit/check_pool \
 	tests/unit/check_prng \
 	tests/unit/check_text \
 	tests/unit/check_text_glob
@@ -29,6 +31,8 @@ tests_unit_check_buf_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
 tests_unit_check_buf_LDFLAGS = $(OOM_LDFLAGS)
 tests_unit_check_err_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
 tests_unit_check_hash_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
+tests_unit_check_pool_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
+tests_unit_check_pool_LDFLAGS = $(OOM_LDFLAGS)
 tests_unit_check_prng_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
 tests_unit_check_text_LDADD = $(TEST_LIBS) $(UP_TO_BASE)
 tests_unit_check_text_glob_LDADD = $(TEST_LIBS) $(UP_TO_BASE)

@@ -59,8 +59,7 @@ struct replica_report {
 
 /* The answer to a client. Owned by the effect. */
 struct client_reply {
-    enum rd_err err; /* RD_OK, or which error; then `text` says it in a sentence, without a code */
-    char text[200];
+    enum rd_err err;      /* RD_OK, or which error */
     struct object object; /* READ: merged, newest first, expired siblings still in it */
     struct buf reply;     /* RMW: of the computation */
     struct buf context;   /* WRITE with_context: the new sealed token (for a READ: node_seal) */
@@ -72,6 +71,8 @@ struct client_reply {
     uint64_t cursor;        /* SCAN, FLUSH: where it goes on; 0: nowhere, it is done */
     struct blob *after_key; /* and the key that the cursor stands behind, if any: a reference */
     struct buf keys;        /* SCAN: see client_reply_next_key */
+    char text
+        [200]; /* on an error: a sentence that says it, without a code. Last: it is seldom looked at */
 };
 
 /* The slot stands in a cursor from this bit on; what is below it names a key of the slot, 0: before the first one. Cursors have 52 bits. */

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,24 +43,25 @@ static void order_free(struct write_order *order) {
     *order = (struct write_order){0};
 }
 
-static void request_free(struct request *request) {
+static void request_free(struct coordinator *co, struct request *request) {
     if (request->release != NULL)
         request->release(request);
     op_rmw_release(request);
     order_free(&request->order);
     blob_unref(request->key);
-    free(request);
+    pool_give(&co->spare, request);
 }
 
 void coordinator_free(struct coordinator *co) {
     for (uint32_t i = 0; co->slots != NULL && i < co->slot_count; i++)
         if (co->slots[i] != NULL)
-            request_free(co->slots[i]);
+            request_free(co, co->slots[i]);
     op_rmw_table_free(co);
     free(co->slots);
     free(co->generations);
     free(co->free_slots);
     scan_memory_free(&co->scan_memory);
+    pool_free(&co->spare);
     *co = (struct coordinator){0};
 }
 
@@ -87,18 +89,33 @@ static bool make_room(struct coordinator *co) {
     return at != NULL;
 }
 
+/* Reads and writes are many, and their lists of nodes, which stand last, are long and filled as they grow: they are not
+ * zeroed. */
+#define ZEROED_BYTES (offsetof(struct request, write) + offsetof(struct op_write, to.all))
+static_assert(offsetof(struct op_write, to.all) >= offsetof(struct op_read, homes) &&
+                  offsetof(struct op_write, to.all) >= sizeof(struct op_forward),
+              "the rest of all three is zeroed");
+
+static struct request *new_request(struct coordinator *co, enum request_kind kind) {
+    struct request *request = pool_take(&co->spare, sizeof(*request));
+    bool usual = kind == REQUEST_READ || kind == REQUEST_WRITE || kind == REQUEST_PARKED;
+    if (request != NULL)
+        memset(request, 0, usual ? ZEROED_BYTES : sizeof(*request));
+    return request;
+}
+
 enum rd_err coordinator_open(struct coordinator *co, enum request_kind kind,
                              const struct requester *from, const void *key, size_t key_len,
                              struct request **out) {
     if (co->free_count == 0 && !make_room(co))
         return RD_EOVERLOADED;
-    struct request *request = calloc(1, sizeof(*request));
+    struct request *request = new_request(co, kind);
     if (request == NULL)
         return RD_ENOMEM;
     if (kind != REQUEST_COUNT && kind != REQUEST_SCAN) {
         enum rd_err err = blob_new(key, key_len, &request->key);
         if (err != RD_OK) {
-            free(request);
+            pool_give(&co->spare, request);
             return err;
         }
         request->partition = slot_partition(slot_of_key(co->core->conf.partitioner, key, key_len),
@@ -200,8 +217,8 @@ static void close_request(struct coordinator *co, struct request *request) {
     co->lingering -= request->replied;
 }
 
-struct client_reply *coordinator_reply_new(enum rd_err err) {
-    struct client_reply *reply = calloc(1, sizeof(*reply));
+struct client_reply *coordinator_reply_new(struct coordinator *co, enum rd_err err) {
+    struct client_reply *reply = effects_reply_new(co->core->effects);
     if (reply != NULL)
         reply->err = err;
     return reply;
@@ -258,7 +275,7 @@ void coordinator_reply(struct coordinator *co, struct request *request,
 void coordinator_close(struct coordinator *co, struct request *request) {
     assert(request->replied);
     close_request(co, request);
-    request_free(request);
+    request_free(co, request);
 }
 
 void coordinator_finish(struct coordinator *co, struct request *request,
@@ -269,7 +286,7 @@ void coordinator_finish(struct coordinator *co, struct request *request,
 
 void coordinator_fail(struct coordinator *co, struct request *request, enum rd_err err,
                       const char *format, ...) {
-    struct client_reply *reply = coordinator_reply_new(err);
+    struct client_reply *reply = coordinator_reply_new(co, err);
     if (reply != NULL) {
         va_list args;
         va_start(args, format);
@@ -281,7 +298,7 @@ void coordinator_fail(struct coordinator *co, struct request *request, enum rd_e
 
 void coordinator_turn_away(struct coordinator *co, const struct requester *from, enum rd_err err,
                            const char *text) {
-    struct client_reply *reply = coordinator_reply_new(err);
+    struct client_reply *reply = coordinator_reply_new(co, err);
     if (reply != NULL)
         snprintf(reply->text, sizeof(reply->text), "%s", text);
     answer(co, from, reply, false);

@@ -8,6 +8,7 @@
 #ifndef RD_REPLICATION_COORDINATOR_H
 #define RD_REPLICATION_COORDINATOR_H
 
+#include "base/pool.h"
 #include "replication/birth.h"
 #include "replication/client_op.h"
 #include "replication/op_count.h"
@@ -96,7 +97,8 @@ struct coordinator {
     struct request *deadlines; /* list, earliest first */
     struct request *hedges;    /* list, earliest first */
     struct rmw_table rmw;
-    bool checking; /* a forward may be waiting for a home that answers */
+    bool checking;     /* a forward may be waiting for a home that answers */
+    struct pool spare; /* requests that have ended */
 };
 
 /* Reserves the table of core->conf.max_requests. Error: RD_ENOMEM. The pointers to the others
@@ -137,8 +139,8 @@ bool coordinator_waited(const struct coordinator *co, uint64_t since_us, uint32_
 bool coordinator_holds_up(const struct coordinator *co, const struct request *request,
                           uint16_t member, bool home, uint64_t asked_us);
 
-/* A zeroed reply, or NULL without memory. */
-struct client_reply *coordinator_reply_new(enum rd_err err);
+/* A zeroed reply with `err`, or NULL without memory. */
+struct client_reply *coordinator_reply_new(struct coordinator *co, enum rd_err err);
 
 /* Answers the requester, once; the request stays in the table for what comes late, until
  * coordinator_close. `reply` as for coordinator_finish. */

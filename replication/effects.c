@@ -3,15 +3,14 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "replication/varint.h"
 
-void client_reply_free(struct client_reply *reply) {
-    if (reply == NULL)
-        return;
+static void reply_release(struct client_reply *reply) {
     object_free(&reply->object);
     buf_free(&reply->context);
     buf_free(&reply->keys);
@@ -20,6 +19,12 @@ void client_reply_free(struct client_reply *reply) {
     for (size_t i = 0; i < reply->report_count; i++)
         buf_free(&reply->reports[i].clock);
     free(reply->reports);
+}
+
+void client_reply_free(struct client_reply *reply) {
+    if (reply == NULL)
+        return;
+    reply_release(reply);
     free(reply);
 }
 
@@ -45,7 +50,7 @@ enum rd_err client_reply_add_key(struct buf *keys, struct resp_slice key) {
     return err;
 }
 
-static void effect_release(struct effect *effect) {
+static void effect_release(struct effects *effects, struct effect *effect) {
     switch (effect->kind) {
     case EFF_SEND:
         blob_unref(effect->send.frame);
@@ -61,7 +66,9 @@ static void effect_release(struct effect *effect) {
         blob_unref(effect->store_scan.after_key);
         break;
     case EFF_REPLY:
-        client_reply_free(effect->reply.reply);
+        if (effect->reply.reply != NULL)
+            reply_release(effect->reply.reply);
+        pool_give(&effects->spare_replies, effect->reply.reply);
         break;
     case EFF_LOG:
         free(effect->log.text);
@@ -75,13 +82,14 @@ static void effect_release(struct effect *effect) {
 
 void effects_clear(struct effects *effects) {
     for (size_t i = 0; i < effects->count; i++)
-        effect_release(&effects->items[i]);
+        effect_release(effects, &effects->items[i]);
     effects->count = 0;
 }
 
 void effects_free(struct effects *effects) {
     effects_clear(effects);
     free(effects->items);
+    pool_free(&effects->spare_replies);
     *effects = (struct effects){0};
 }
 
@@ -107,6 +115,13 @@ void effects_send(struct effects *effects, uint64_t link, struct blob *frame) {
     struct effect *effect = effects_push(effects, EFF_SEND);
     effect->send.link = link;
     effect->send.frame = blob_ref(frame);
+}
+
+struct client_reply *effects_reply_new(struct effects *effects) {
+    struct client_reply *reply = pool_take(&effects->spare_replies, sizeof(*reply));
+    if (reply != NULL)
+        memset(reply, 0, offsetof(struct client_reply, text) + 1);
+    return reply;
 }
 
 void effects_reply(struct effects *effects, uint64_t tag, struct client_reply *reply) {

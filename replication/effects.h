@@ -8,6 +8,7 @@
 #define RD_REPLICATION_EFFECTS_H
 
 #include "base/blob.h"
+#include "base/pool.h"
 #include "replication/client_op.h"
 #include "replication/node_conf.h"
 
@@ -92,6 +93,7 @@ struct effects {
     struct effect *items;
     size_t count;
     size_t cap;
+    struct pool spare_replies; /* of effects_clear, for effects_reply_new */
 };
 
 /* Releases what the effects own and empties the queue, keeping its memory. */
@@ -107,6 +109,9 @@ struct effect *effects_push(struct effects *effects, enum effect_kind kind);
 
 /* Appends a frame for `link`; takes a reference of its own. */
 void effects_send(struct effects *effects, uint64_t link, struct blob *frame);
+
+/* A zeroed reply (but for the text behind its first byte), to be freed with client_reply_free. NULL without memory. */
+struct client_reply *effects_reply_new(struct effects *effects);
 
 /* Appends a reply; takes `reply` over. */
 void effects_reply(struct effects *effects, uint64_t tag, struct client_reply *reply);

@@ -112,10 +112,10 @@ static void answer_write(struct node *node, const struct asker *asker, enum rd_e
 }
 
 static void answer_read(struct node *node, const struct asker *asker, enum rd_err err,
-                        const struct object *object) {
+                        const struct object *object, uint64_t digest) {
     struct buf bytes = {0};
     struct wire_msg msg = {.kind = WIRE_READ_ANSWER};
-    bool same = err == RD_OK && asker->digest != 0 && object_digest(object) == asker->digest;
+    bool same = err == RD_OK && asker->digest != 0 && digest == asker->digest;
     if (err == RD_OK && !same && object_encode(object, &bytes) != RD_OK)
         err = RD_ENOMEM;
     msg.read_answer.id = asker->id;
@@ -151,7 +151,7 @@ static void on_read(struct node *node, uint16_t member, const struct wire_msg *m
         blob_unref(key);
     }
     if (err != RD_OK)
-        answer_read(node, &asker, err, NULL);
+        answer_read(node, &asker, err, NULL, 0);
 }
 
 /* Takes in a hint for others. */
@@ -406,13 +406,16 @@ void node_on_replica_answer(struct node *node, const struct replica_answer *answ
     }
     if (asker->kind == ASKER_PEER) {
         if (answer->step == REPLICA_READ)
-            answer_read(node, asker, answer->err, held);
+            answer_read(node, asker, answer->err, held, usable ? replica_digest(answer->entry) : 0);
         else
             answer_write(node, asker, answer->err, answer->uncovered, held, &answer->met);
         return;
     }
     if (answer->step == REPLICA_READ) {
-        struct read_answer read = {.member = MEMBER_SELF, .err = answer->err, .object = held};
+        struct read_answer read = {.member = MEMBER_SELF,
+                                   .err = answer->err,
+                                   .object = held,
+                                   .digest = usable ? replica_digest(answer->entry) : 0};
         route_read_answer(node, asker->id, &read);
     } else if (answer->step == REPLICA_STORED) {
         struct write_answer write = {

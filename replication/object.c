@@ -257,6 +257,12 @@ static void adopt(struct object *object, const struct sieve *sieve) {
 
 enum rd_err object_merge(struct object *into, const struct object *from,
                          struct object_merge_result *result) {
+    if (object_is_empty(from)) {
+        if (result != NULL) {
+            *result = (struct object_merge_result){.from_behind = !object_is_empty(into)};
+        }
+        return RD_OK;
+    }
     struct sibling small[SMALL_MERGE];
     struct sieve sieve = {.siblings = small, .size = into->count + from->count};
     struct sibling *large = NULL;
@@ -395,6 +401,32 @@ enum rd_err object_write(struct object *object, const struct context *context,
             (object->count - at) * sizeof *object->siblings);
     object->siblings[at] = sibling;
     object->count++;
+    return RD_OK;
+}
+
+enum rd_err object_overwrite(const struct object *object, const struct dot *dot, uint64_t stamp,
+                             struct blob *value, uint64_t expires_ms, struct object *out) {
+    assert(value != NULL && stamp <= HLC_MAX_STAMP && !version_covers(&object->version, dot));
+    struct object next = {.deleted_stamp = object->deleted_stamp};
+    enum rd_err err = version_reserve(&next.version, (size_t)object->version.count + 1);
+    if (err == RD_OK) {
+        err = reserve_siblings(&next, 1);
+    }
+    if (err != RD_OK) {
+        object_free(&next);
+        return err;
+    }
+    next.version.count = object->version.count;
+    if (next.version.count > 0) {
+        memcpy(next.version.entries, object->version.entries,
+               next.version.count * sizeof *next.version.entries);
+    }
+    err = version_advance(&next.version, dot);
+    assert(err == RD_OK); /* there is room */
+    next.siblings[0] = (struct sibling){
+        .dot = *dot, .stamp = stamp, .expires_ms = expires_ms, .value = blob_ref(value)};
+    next.count = 1;
+    *out = next;
     return RD_OK;
 }
 

@@ -79,6 +79,11 @@ enum rd_err object_write(struct object *object, const struct context *context,
                          const struct dot *dot, uint64_t stamp, struct blob *value,
                          uint64_t expires_ms);
 
+/* The same for a write that replaces all there is: makes `*out` (overwritten) what a copy of `object` becomes by object_write
+ * with the whole object's context. Error: RD_ENOMEM. */
+enum rd_err object_overwrite(const struct object *object, const struct dot *dot, uint64_t stamp,
+                             struct blob *value, uint64_t expires_ms, struct object *out);
+
 /* A coordinator's deletion: drops and joins as object_write does, adds no dot, raises
  * `deleted_stamp` to `stamp` if a sibling was dropped. `removed` (may be NULL): how many siblings
  * were dropped. Error: RD_ENOMEM, nothing changed. */
@@ -126,6 +131,9 @@ uint64_t object_digest(const struct object *object);
 /* Appends the canonical encoding: equal objects give equal bytes. It begins with a format byte and
  * ends with a checksum of all before it. Error: RD_ENOMEM. */
 enum rd_err object_encode(const struct object *object, struct buf *out);
+
+/* The same, into a new blob. Errors: RD_ENOMEM, RD_ETOOBIG. */
+enum rd_err object_encode_blob(const struct object *object, struct blob **out);
 
 /* Decodes all of `bytes` into `*out` (overwritten); values are copied. Errors: RD_ECORRUPT
  * (checksum), RD_EPROTO (not canonical, trailing bytes, a sibling outside the vector), RD_ETOOBIG,

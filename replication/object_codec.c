@@ -45,7 +45,7 @@ struct digest {
     uint8_t bytes[512];
 };
 
-static void digest_word(struct digest *digest, uint64_t word) {
+static inline void digest_word(struct digest *digest, uint64_t word) {
     if (digest->used == sizeof digest->bytes) {
         digest->hash = hash_xxh64(digest->bytes, digest->used, digest->hash);
         digest->used = 0;
@@ -98,17 +98,17 @@ static size_t write_sibling(const struct object *object, const struct sibling *s
     return n + sibling->value->len;
 }
 
-enum rd_err object_encode(const struct object *object, struct buf *out) {
+/* At least as many bytes as write_object takes. */
+static size_t encoded_most(const struct object *object) {
     size_t room = 1 + version_write_max(&object->version) + 2 * VARINT_MAX_BYTES +
                   (size_t)object->count * MAX_SIBLING_BYTES + CHECKSUM_BYTES;
     for (uint32_t i = 0; i < object->count; i++) {
         room += object->siblings[i].value->len;
     }
-    uint8_t *at;
-    enum rd_err err = buf_reserve(out, room, &at);
-    if (err != RD_OK) {
-        return err;
-    }
+    return room;
+}
+
+static size_t write_object(const struct object *object, uint8_t *at) {
     size_t n = 0;
     at[n++] = FORMAT;
     n += version_write(&object->version, at + n);
@@ -118,9 +118,33 @@ enum rd_err object_encode(const struct object *object, struct buf *out) {
         n += write_sibling(object, &object->siblings[i], at + n);
     }
     bytes_put_u64(at + n, hash_xxh64(at, n, 0));
-    n += CHECKSUM_BYTES;
+    return n + CHECKSUM_BYTES;
+}
+
+enum rd_err object_encode(const struct object *object, struct buf *out) {
+    uint8_t *at;
+    size_t room = encoded_most(object);
+    enum rd_err err = buf_reserve(out, room, &at);
+    if (err != RD_OK) {
+        return err;
+    }
+    size_t n = write_object(object, at);
     assert(n <= room);
     buf_commit(out, n);
+    return RD_OK;
+}
+
+enum rd_err object_encode_blob(const struct object *object, struct blob **out) {
+    struct blob *blob;
+    size_t room = encoded_most(object);
+    enum rd_err err = blob_alloc(room, &blob);
+    if (err != RD_OK) {
+        return err;
+    }
+    size_t n = write_object(object, blob->bytes);
+    assert(n <= room);
+    blob_shorten(blob, n);
+    *out = blob;
     return RD_OK;
 }
 

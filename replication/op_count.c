@@ -4,7 +4,7 @@
 #include "replication/coordinator.h"
 
 static void finish(struct coordinator *co, struct request *request) {
-    struct client_reply *reply = coordinator_reply_new(RD_OK);
+    struct client_reply *reply = coordinator_reply_new(co, RD_OK);
     if (reply != NULL)
         reply->number = request->count.sum;
     coordinator_finish(co, request, reply);

@@ -202,7 +202,7 @@ void op_forward_answer(struct coordinator *co, struct request *request, uint16_t
         return;
     uint64_t err = msg->forward_answer.err;
     struct client_reply *reply =
-        coordinator_reply_new(err < RD_ERR_COUNT ? (enum rd_err)err : RD_EREFUSED);
+        coordinator_reply_new(co, err < RD_ERR_COUNT ? (enum rd_err)err : RD_EREFUSED);
     if (reply == NULL) {
         coordinator_finish(co, request, NULL);
         return;
@@ -211,6 +211,7 @@ void op_forward_answer(struct coordinator *co, struct request *request, uint16_t
     size_t len = text.len < sizeof(reply->text) ? text.len : sizeof(reply->text) - 1;
     if (len > 0)
         memcpy(reply->text, text.data, len);
+    reply->text[len] = '\0';
     reply->existed = msg->forward_answer.existed != 0;
     reply->stand_ins =
         (uint32_t)(msg->forward_answer.stand_ins <= PREFLIST_MAX_N ? msg->forward_answer.stand_ins

@@ -34,6 +34,7 @@ static void rank_homes(const struct coordinator *co, const struct request *reque
     for (size_t i = 0; i < count; i++) {
         uint32_t mine = rank(co, homes[i]);
         size_t at = i;
+        op->homes[i] = (struct read_home){0};
         for (; at > 0 && ranks[at - 1] > mine; at--) {
             ranks[at] = ranks[at - 1];
             op->homes[at].member = op->homes[at - 1].member;
@@ -210,16 +211,20 @@ void op_read_start(struct coordinator *co, struct request *request, uint32_t r, 
 
 /* ---- the end -------------------------------------------------------------------------------------- */
 
-static void reply(struct coordinator *co, struct request *request) {
+/* `last`: nobody needs the merged object any more. */
+static void reply(struct coordinator *co, struct request *request, bool last) {
     struct op_read *op = &request->read;
-    struct client_reply *out = coordinator_reply_new(RD_OK);
-    if (out != NULL && object_copy(&op->merged, &out->object) != RD_OK) {
+    struct client_reply *out = coordinator_reply_new(co, RD_OK);
+    co->core->stats.sibling_reads += op->merged.count > 1;
+    if (out != NULL && last) {
+        out->object = op->merged;
+        op->merged = (struct object){0};
+    } else if (out != NULL && object_copy(&op->merged, &out->object) != RD_OK) {
         client_reply_free(out);
         out = NULL;
     }
     if (out != NULL)
         out->stand_ins = quorum_stand_ins(&op->quorum);
-    co->core->stats.sibling_reads += op->merged.count > 1;
     coordinator_reply(co, request, out);
 }
 
@@ -260,15 +265,6 @@ static bool repair(struct coordinator *co, struct request *request, struct read_
     return replica_merge(co->replica, request->key, &copy, &asker) == RD_OK;
 }
 
-static enum rd_err encode_merged(const struct op_read *op, struct blob **out) {
-    struct buf bytes = {0};
-    enum rd_err err = object_encode(&op->merged, &bytes);
-    if (err == RD_OK)
-        err = blob_new(buf_data(&bytes), buf_len(&bytes), out);
-    buf_free(&bytes);
-    return err;
-}
-
 /* True if `home` answered with less than the merged object, or could not because its row is
  * damaged. */
 static bool is_behind(const struct op_read *op, const struct read_home *home, uint64_t digest) {
@@ -298,7 +294,7 @@ static bool repair_all(struct coordinator *co, struct request *request) {
             continue; /* it has what it was given */
         if (!is_behind(op, home, digest) || !(co->core->conf.read_repair || wait))
             continue;
-        bool sent = (encoded != NULL || encode_merged(op, &encoded) == RD_OK) &&
+        bool sent = (encoded != NULL || object_encode_blob(&op->merged, &encoded) == RD_OK) &&
                     repair(co, request, home, encoded, wait ? request_id(request) : 0);
         home->repairing = wait && sent;
         can = sent || !wait;
@@ -320,6 +316,11 @@ static bool is_complete(const struct op_read *op) {
     return true;
 }
 
+/* True if only one was asked, and answered: there is nobody to repair. */
+static bool is_alone(const struct op_read *op) {
+    return op->quorum.homes.asked + op->quorum.stand_ins.asked == 1 && is_complete(op);
+}
+
 /* Ends an answered read once nobody who was asked is missing. */
 static void close_if_complete(struct coordinator *co, struct request *request) {
     struct op_read *op = &request->read;
@@ -335,7 +336,7 @@ static void reply_when_repaired(struct coordinator *co, struct request *request)
     for (uint8_t i = 0; i < op->count; i++)
         if (op->homes[i].repairing)
             return;
-    reply(co, request);
+    reply(co, request, true);
     coordinator_close(co, request);
 }
 
@@ -359,7 +360,12 @@ static void finish(struct coordinator *co, struct request *request) {
             coordinator_fail(co, request, RD_ENOQUORUM, NOT_REPAIRED);
         return;
     }
-    reply(co, request);
+    if (!op->ask_all && is_alone(op)) {
+        reply(co, request, true);
+        coordinator_close(co, request);
+        return;
+    }
+    reply(co, request, false);
     if (op->ask_all)
         ask_enough(co, request);
     close_if_complete(co, request);
@@ -443,7 +449,7 @@ static bool take(struct coordinator *co, struct op_read *op, struct read_home *h
         return true;
     if (object_merge(&op->merged, answer->object, &result) != RD_OK)
         return false;
-    home->digest = object_digest(answer->object);
+    home->digest = answer->digest != 0 ? answer->digest : object_digest(answer->object);
     if (home->member == MEMBER_SELF)
         op->own_digest = home->digest;
     co->core->stats.dot_clashes += result.dot_clash;

@@ -34,6 +34,7 @@ struct read_answer {
     enum rd_err err;             /* RD_OK or RD_ENOTFOUND are good */
     bool same;                   /* its object has the digest it was asked with */
     const struct object *object; /* borrowed; NULL unless RD_OK and not the same */
+    uint64_t digest;             /* of `object`, if it is known; else 0 */
 };
 
 struct read_home {
@@ -54,8 +55,6 @@ struct read_home {
 
 struct op_read {
     struct quorum quorum;
-    struct read_home
-        homes[READ_MAX_NODES]; /* homes in the order in which they are asked, then fallbacks */
     uint8_t home_count, count; /* homes; all */
     uint8_t healthy;           /* so many of the homes, the first, were healthy */
     bool monotonic, repairing;
@@ -64,6 +63,8 @@ struct op_read {
     uint64_t own_digest; /* of the own copy; 0: none, or not read yet */
     uint64_t hedge_delay_us;
     struct object merged;
+    /* Homes in the order in which they are asked, then fallbacks. Behind `count` they mean nothing. */
+    struct read_home homes[READ_MAX_NODES];
 };
 
 /* Starts the read for a request just opened. May end it at once. */

@@ -60,7 +60,7 @@ void op_report_start(struct coordinator *co, struct request *request) {
     struct op_report *op = &request->report;
     request->release = release;
     list_nodes(co, request, op);
-    op->reply = coordinator_reply_new(RD_OK);
+    op->reply = coordinator_reply_new(co, RD_OK);
     if (op->reply != NULL)
         op->reply->reports = calloc(op->count + 1u, sizeof(*op->reply->reports));
     if (op->reply == NULL || op->reply->reports == NULL) {

@@ -158,10 +158,10 @@ void op_rmw_ended(struct coordinator *co, struct request *request,
     co->rmw.over = key;
 }
 
-struct client_reply *op_rmw_reply(struct request *request) {
+struct client_reply *op_rmw_reply(struct coordinator *co, struct request *request) {
     struct rmw *rmw = request->rmw;
     rmw->well = true;
-    struct client_reply *out = coordinator_reply_new(rmw->err);
+    struct client_reply *out = coordinator_reply_new(co, rmw->err);
     if (out != NULL && rmw->err == RD_OK) {
         out->reply = rmw->reply;
         rmw->reply = (struct buf){0};
@@ -173,7 +173,7 @@ struct client_reply *op_rmw_reply(struct request *request) {
 
 /* Ends a request whose turn went well. */
 static void reply(struct coordinator *co, struct request *request) {
-    coordinator_finish(co, request, op_rmw_reply(request));
+    coordinator_finish(co, request, op_rmw_reply(co, request));
 }
 
 static void end_batch(struct coordinator *co, struct rmw_key *key) {

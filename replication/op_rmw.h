@@ -94,7 +94,7 @@ bool op_rmw_prepare(struct coordinator *co, struct request *request, const struc
 bool op_rmw_written(struct coordinator *co, struct request *request, bool covered);
 
 /* The answer to a request whose turn went well; NULL: no memory for one. */
-struct client_reply *op_rmw_reply(struct request *request);
+struct client_reply *op_rmw_reply(struct coordinator *co, struct request *request);
 
 /* True if something of the turn has been written, so that its outcome may be unknown. */
 bool op_rmw_is_out(const struct request *request);

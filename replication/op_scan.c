@@ -61,7 +61,7 @@ static bool is_at_end(const struct op_scan *op) {
 
 void op_scan_finish(struct coordinator *co, struct request *request) {
     struct op_scan *op = &request->scan;
-    struct client_reply *reply = coordinator_reply_new(RD_OK);
+    struct client_reply *reply = coordinator_reply_new(co, RD_OK);
     if (reply != NULL) {
         reply->cursor = is_at_end(op) ? 0 : cursor_of(&op->at);
         assert(reply->cursor != 0 || is_at_end(op));

@@ -232,6 +232,30 @@ static enum rd_err clear_beside(struct coordinator *co, struct request *request,
     return object_remove(next, &request->write.met, hlc_next(&core->hlc, core->now.wall_us), NULL);
 }
 
+/* What a plain SET makes of a copy that it replaces wholly, as nearly always: the same as below, without the detours. */
+static enum rd_err replace_all(struct coordinator *co, struct request *request,
+                               const struct object *held, struct object *next) {
+    struct core *core = co->core;
+    const struct write_order *order = &request->order;
+    hlc_seen(&core->hlc, object_newest_stamp(held));
+    uint64_t stamp = hlc_next(&core->hlc, core->now.wall_us);
+    request->write.dot = actors_next(&core->actors, &core->prng, &held->version);
+    enum rd_err err =
+        object_overwrite(held, &request->write.dot, stamp, order->value, order->expires_ms, next);
+    if (err == RD_OK && object_bytes(next) > core->conf.max_object_bytes) {
+        object_free(next);
+        err = RD_ETOOLARGE;
+    }
+    return err;
+}
+
+static bool replaces_all(const struct coordinator *co, const struct request *request) {
+    const struct op_write *op = &request->write;
+    return is_blind(request) && request->order.value != NULL && op->round == 1 &&
+           !op->standing_in && request->rmw == NULL && object_is_empty(&op->seen) &&
+           object_is_empty(&op->over) && !RD_PLANTED(co->core, LWW_BY_WALL_CLOCK);
+}
+
 /* What the order makes of the copy in `entry`. */
 static enum rd_err make_next(struct coordinator *co, struct request *request,
                              const struct replica_entry *entry, struct object *next) {
@@ -244,6 +268,8 @@ static enum rd_err make_next(struct coordinator *co, struct request *request,
         held = replica_durable(entry);
 #endif
     remember(co, request, held);
+    if (replaces_all(co, request))
+        return replace_all(co, request, held, next);
     enum rd_err err = object_copy(held, next);
     if (err != RD_OK)
         return err;
@@ -274,30 +300,26 @@ static enum rd_err make_next(struct coordinator *co, struct request *request,
 
 #ifdef RD_PLANTED_BUGS
 /* Encodes the newest sibling with a vector that covers its own dot only. */
-static enum rd_err encode_lone(const struct object *next, struct buf *out) {
+static enum rd_err encode_lone(const struct object *next, struct blob **out) {
     struct object lone = {0};
     struct context none = {0};
     const struct sibling *newest = &next->siblings[0];
     enum rd_err err =
         object_write(&lone, &none, &newest->dot, newest->stamp, newest->value, newest->expires_ms);
     if (err == RD_OK)
-        err = object_encode(&lone, out);
+        err = object_encode_blob(&lone, out);
     object_free(&lone);
     return err;
 }
 #else
-#define encode_lone object_encode
+#define encode_lone object_encode_blob
 #endif
 
 static enum rd_err encode(const struct coordinator *co, struct request *request,
                           const struct object *next) {
-    struct buf bytes = {0};
     struct blob *encoded;
     bool lone = RD_PLANTED(co->core, LONE_SIBLING_SENT) && next->count > 0;
-    enum rd_err err = lone ? encode_lone(next, &bytes) : object_encode(next, &bytes);
-    if (err == RD_OK)
-        err = blob_new(buf_data(&bytes), buf_len(&bytes), &encoded);
-    buf_free(&bytes);
+    enum rd_err err = lone ? encode_lone(next, &encoded) : object_encode_blob(next, &encoded);
     if (err != RD_OK)
         return err;
     blob_unref(request->write.encoded);
@@ -327,7 +349,9 @@ static enum rd_err store(struct coordinator *co, struct request *request,
     struct asker asker = request_asker(request, op->round);
     struct hint_owed owed;
     if (!op->standing_in)
-        return replica_replace(co->replica, entry, next, &asker);
+        return replica_replace(co->replica, entry, next,
+                               RD_PLANTED(co->core, LONE_SIBLING_SENT) ? NULL : op->encoded,
+                               &asker);
     write_targets_own(co, request, &owed);
     if (request->order.value != NULL && version_get(&next->version, &op->dot.actor) > 0) {
         owed.has_own = true;
@@ -401,7 +425,7 @@ static void close_if_complete(struct coordinator *co, struct request *request) {
 static void reply(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
     struct client_reply *out =
-        request->rmw != NULL ? op_rmw_reply(request) : coordinator_reply_new(RD_OK);
+        request->rmw != NULL ? op_rmw_reply(co, request) : coordinator_reply_new(co, RD_OK);
     if (out != NULL) {
         out->existed = op->existed;
         out->stand_ins = quorum_stand_ins(&op->quorum);

@@ -50,7 +50,6 @@ struct op_write {
     uint64_t round; /* 1, 2...; at most one more than there are homes */
     uint32_t heard; /* homes (by place) that acknowledged an earlier round */
     struct quorum quorum;
-    struct write_targets to;
     bool standing_in;    /* the node is no home of the key: its copy is a hint */
     uint8_t catching_up; /* answers still expected in CATCHING_UP */
     uint16_t silent;     /* others that could not be asked then, or gave no good answer */
@@ -65,6 +64,7 @@ struct op_write {
     struct context met;   /* what those replicas knew of when they merged the round */
     struct buf context;   /* the sealed context for the reply */
     struct blob *encoded; /* the object that this round sends */
+    struct write_targets to;
 };
 
 /* Starts the write for a request just opened, with request->order filled. May end it at once. */

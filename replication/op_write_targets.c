@@ -66,7 +66,7 @@ uint32_t write_targets_start(struct coordinator *co, struct request *request) {
         uint16_t member = next_fallback(co, request);
         if (member == MEMBER_NONE)
             break;
-        to->all[to->count++].member = member;
+        to->all[to->count++] = (struct write_target){.member = member};
         fallbacks++;
     }
     to->count = to->home_count;

@@ -40,9 +40,10 @@ struct write_target {
 };
 
 struct write_targets {
-    struct write_target all[WRITE_MAX_TARGETS]; /* homes first, then fallbacks as they are asked */
     uint8_t home_count, count;
     uint32_t kept; /* bit i: the coordinator itself keeps a hint for home i */
+    /* Homes first, then fallbacks as they are asked. Behind `count` they mean nothing. */
+    struct write_target all[WRITE_MAX_TARGETS];
 };
 
 /* Lists the homes. Returns how many nodes can be counted on at the most. */

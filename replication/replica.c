@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
+#include "base/hash.h"
 #include "replication/hints.h"
 #include "replication/replica_private.h"
 
@@ -15,7 +18,7 @@ void replica_init(struct replica *replica, struct core *core) {
     *replica = (struct replica){.core = core};
 }
 
-void replica_waiter_free(struct waiter *waiter) {
+void replica_waiter_free(struct replica *replica, struct waiter *waiter) {
     if (waiter == NULL)
         return;
     version_free(&waiter->met);
@@ -24,14 +27,60 @@ void replica_waiter_free(struct waiter *waiter) {
     if (waiter->shrink != NULL)
         version_free(&waiter->shrink->kept);
     free(waiter->shrink);
-    free(waiter);
+    pool_give(&replica->spare_waiters, waiter);
 }
 
-/* Takes the entry out of the hash, so that the next one who wants the key begins anew. */
+/* ---- the table ------------------------------------------------------------------------------- */
+
+#define FIRST_BUCKETS 64
+
+static struct replica_entry **bucket_of(const struct replica *replica, uint64_t hash) {
+    return &replica->buckets[hash & (replica->bucket_count - 1)];
+}
+
+static void table_add(struct replica *replica, struct replica_entry *entry) {
+    struct replica_entry **bucket = bucket_of(replica, entry->hash);
+    entry->next_in_bucket = *bucket;
+    *bucket = entry;
+}
+
+/* Doubles the table; without memory it stays as it is, correct and slower. Only the first buckets
+ * are needed. Error: RD_ENOMEM. */
+static enum rd_err table_grow(struct replica *replica) {
+    uint32_t before = replica->bucket_count;
+    uint32_t count = before == 0 ? FIRST_BUCKETS : before * 2;
+    struct replica_entry **buckets = calloc(count, sizeof(*buckets));
+    struct replica_entry **old = replica->buckets;
+    if (buckets == NULL)
+        return before == 0 ? RD_ENOMEM : RD_OK;
+    replica->buckets = buckets;
+    replica->bucket_count = count;
+    for (uint32_t i = 0; i < before; i++)
+        for (struct replica_entry *entry = old[i], *next; entry != NULL; entry = next) {
+            next = entry->next_in_bucket;
+            table_add(replica, entry);
+        }
+    free(old);
+    return RD_OK;
+}
+
+static struct replica_entry *table_find(const struct replica *replica, const struct blob *key,
+                                        uint64_t hash) {
+    struct replica_entry *entry = replica->bucket_count == 0 ? NULL : *bucket_of(replica, hash);
+    while (entry != NULL && (entry->hash != hash || entry->key->len != key->len ||
+                             memcmp(entry->key->bytes, key->bytes, key->len) != 0))
+        entry = entry->next_in_bucket;
+    return entry;
+}
+
+/* Takes the entry out of the table, so that the next one who wants the key begins anew. */
 void replica_detach(struct replica *replica, struct replica_entry *entry) {
     if (entry->detached)
         return;
-    HASH_DELETE(hh, replica->entries, entry);
+    struct replica_entry **at = bucket_of(replica, entry->hash);
+    while (*at != entry)
+        at = &(*at)->next_in_bucket;
+    *at = entry->next_in_bucket;
     replica->entry_count--;
     entry->detached = true;
 }
@@ -39,19 +88,20 @@ void replica_detach(struct replica *replica, struct replica_entry *entry) {
 static void entry_free(struct replica *replica, struct replica_entry *entry) {
     replica_detach(replica, entry);
     if (!entry->loaded)
-        HASH_DELETE(hh_token, replica->loading, entry);
+        DL_DELETE2(replica->loading, entry, prev_loading, next_loading);
     while (entry->first != NULL) {
         struct waiter *waiter = entry->first;
         entry->first = waiter->next;
-        replica_waiter_free(waiter);
+        replica_waiter_free(replica, waiter);
     }
     object_free(&entry->held);
 #ifdef RD_PLANTED_BUGS
     object_free(&entry->durable);
 #endif
     blob_unref(entry->key);
+    blob_unref(entry->row);
     free(entry->hint);
-    free(entry);
+    pool_give(&replica->spare_entries, entry);
 }
 
 void replica_free_if_idle(struct replica *replica, struct replica_entry *entry) {
@@ -61,17 +111,26 @@ void replica_free_if_idle(struct replica *replica, struct replica_entry *entry) 
 }
 
 void replica_free(struct replica *replica) {
-    struct replica_entry *entry, *next;
     for (struct replica_answer answer; replica_next(replica, &answer);)
         ; /* entries that only answers name go with them */
-    HASH_ITER(hh, replica->entries, entry, next) entry_free(replica, entry);
+    for (uint32_t i = 0; i < replica->bucket_count; i++)
+        while (replica->buckets[i] != NULL)
+            entry_free(replica, replica->buckets[i]);
+    free(replica->buckets);
     free(replica->answers);
+    pool_free(&replica->spare_entries);
+    pool_free(&replica->spare_waiters);
     *replica = (struct replica){0};
 }
 
 const struct object *replica_held(const struct replica_entry *entry) {
     assert(entry->loaded);
     return &entry->held;
+}
+
+uint64_t replica_digest(const struct replica_entry *entry) {
+    assert(entry->loaded);
+    return entry->digest;
 }
 
 #ifdef RD_PLANTED_BUGS
@@ -120,7 +179,7 @@ void replica_answer(struct replica *replica, struct replica_entry *entry, struct
         waiter->met = (struct version){0};
         entry->pins++;
     }
-    replica_waiter_free(waiter);
+    replica_waiter_free(replica, waiter);
 }
 
 /* ---- entries --------------------------------------------------------------------------------- */
@@ -128,34 +187,33 @@ void replica_answer(struct replica *replica, struct replica_entry *entry, struct
 void replica_ask_store(struct replica *replica, struct replica_entry *entry) {
     entry->loaded = false;
     entry->token = ++replica->next_token;
-    HASH_ADD(hh_token, replica->loading, token, sizeof(entry->token), entry);
+    DL_APPEND2(replica->loading, entry, prev_loading, next_loading);
     struct effect *effect = effects_push(replica->core->effects, EFF_STORE_GET);
     effect->store_get.token = entry->token;
     effect->store_get.at = (struct row_key){replica->space, entry->slot, blob_ref(entry->key)};
 }
 
-static struct replica_entry *find(struct replica *replica, const struct blob *key) {
-    struct replica_entry *entry;
-    HASH_FIND(hh, replica->entries, key->bytes, key->len, entry);
-    return entry;
-}
-
 /* The entry of `key`, with a store read begun if it is new. */
 static enum rd_err open_entry(struct replica *replica, struct blob *key,
                               struct replica_entry **out) {
-    struct replica_entry *entry = find(replica, key);
+    uint64_t hash = hash_xxh64(key->bytes, key->len, 4);
+    struct replica_entry *entry = table_find(replica, key, hash);
     if (entry == NULL) {
-        entry = calloc(1, sizeof(*entry));
+        if (replica->entry_count >= replica->bucket_count && table_grow(replica) != RD_OK)
+            return RD_ENOMEM;
+        entry = pool_take(&replica->spare_entries, sizeof(*entry));
         if (entry == NULL)
             return RD_ENOMEM;
+        memset(entry, 0, sizeof(*entry));
         if (replica->ledger != NULL && (entry->hint = calloc(1, sizeof(*entry->hint))) == NULL) {
-            free(entry);
+            pool_give(&replica->spare_entries, entry);
             return RD_ENOMEM;
         }
         entry->key = blob_ref(key);
+        entry->hash = hash;
         entry->slot = slot_of_key(replica->core->conf.partitioner, key->bytes, key->len);
         entry->tail = &entry->first;
-        HASH_ADD_KEYPTR(hh, replica->entries, entry->key->bytes, entry->key->len, entry);
+        table_add(replica, entry);
         replica->entry_count++;
         replica_ask_store(replica, entry);
     }
@@ -163,12 +221,11 @@ static enum rd_err open_entry(struct replica *replica, struct blob *key,
     return RD_OK;
 }
 
-struct waiter *replica_waiter(enum replica_step step, const struct asker *asker) {
-    struct waiter *waiter = calloc(1, sizeof(*waiter));
-    if (waiter != NULL) {
-        waiter->step = step;
-        waiter->asker = *asker;
-    }
+struct waiter *replica_waiter(struct replica *replica, enum replica_step step,
+                              const struct asker *asker) {
+    struct waiter *waiter = pool_take(&replica->spare_waiters, sizeof(*waiter));
+    if (waiter != NULL)
+        *waiter = (struct waiter){.step = step, .asker = *asker};
     return waiter;
 }
 
@@ -178,12 +235,19 @@ void replica_append(struct replica_entry *entry, struct waiter *waiter) {
     entry->tail = &waiter->next;
 }
 
-void replica_mark_dirty(struct replica *replica, struct replica_entry *entry) {
+static void mark_dirty(struct replica *replica, struct replica_entry *entry, uint64_t digest) {
+    entry->digest = digest;
+    blob_unref(entry->row);
+    entry->row = NULL;
     if (entry->dirty)
         return;
     entry->dirty = true;
     entry->next_dirty = replica->dirty;
     replica->dirty = entry;
+}
+
+void replica_mark_dirty(struct replica *replica, struct replica_entry *entry) {
+    mark_dirty(replica, entry, object_digest(&entry->held));
 }
 
 /* True if all of `held` is in the store. */
@@ -233,7 +297,7 @@ static enum rd_err merge_sent(struct replica *replica, struct replica_entry *ent
         actors_begin(&core->actors, &core->prng);
         core->stats.fresh_incarnations++;
     }
-    uint64_t before = object_digest(&entry->held);
+    uint64_t before = entry->digest;
     if (RD_PLANTED(core, HINT_BLIND_PUT) && (waiter->asker.id & HINTS_ID) != 0)
         object_free(&entry->held);
     err = object_merge(&entry->held, &waiter->sent, &result);
@@ -253,10 +317,11 @@ static enum rd_err merge_sent(struct replica *replica, struct replica_entry *ent
     }
     hlc_seen(&core->hlc, object_newest_stamp(&waiter->sent));
     bool lost = entry->load_err == RD_ECORRUPT && !object_is_empty(&entry->held);
-    if (object_digest(&entry->held) != before || lost || owed) {
+    uint64_t digest = object_digest(&entry->held);
+    if (digest != before || lost || owed) {
         core->stats.antientropy_keys_repaired += waiter->asker.repair;
         entry->load_err = RD_OK;
-        replica_mark_dirty(replica, entry);
+        mark_dirty(replica, entry, digest);
     }
     return waiter->uncovered > 0 ? version_copy(&entry->held.version, &waiter->met) : RD_OK;
 }
@@ -320,7 +385,7 @@ static bool must_wait_again(struct replica *replica, const struct replica_answer
     struct replica_entry *entry = taken->entry;
     if (taken->step != REPLICA_READ || entry->detached || (entry->loaded && is_durable(entry)))
         return false;
-    struct waiter *waiter = replica_waiter(REPLICA_READ, &taken->asker);
+    struct waiter *waiter = replica_waiter(replica, REPLICA_READ, &taken->asker);
     if (waiter != NULL)
         replica_admit(replica, entry, waiter);
     unpin(replica, entry);
@@ -354,7 +419,7 @@ enum rd_err replica_ask(struct replica *replica, struct blob *key, struct waiter
         watched_touch(&replica->core->watched, key);
     enum rd_err err = open_entry(replica, key, &entry);
     if (err != RD_OK) {
-        replica_waiter_free(waiter);
+        replica_waiter_free(replica, waiter);
         return err;
     }
     replica_admit(replica, entry, waiter);
@@ -364,7 +429,7 @@ enum rd_err replica_ask(struct replica *replica, struct blob *key, struct waiter
 
 static enum rd_err ask(struct replica *replica, struct blob *key, enum replica_step step,
                        const struct asker *asker) {
-    struct waiter *waiter = replica_waiter(step, asker);
+    struct waiter *waiter = replica_waiter(replica, step, asker);
     return waiter == NULL ? RD_ENOMEM : replica_ask(replica, key, waiter);
 }
 
@@ -378,7 +443,7 @@ enum rd_err replica_read(struct replica *replica, struct blob *key, const struct
 
 enum rd_err replica_merge(struct replica *replica, struct blob *key, struct object *sent,
                           const struct asker *asker) {
-    struct waiter *waiter = replica_waiter(REPLICA_STORED, asker);
+    struct waiter *waiter = replica_waiter(replica, REPLICA_STORED, asker);
     if (waiter == NULL) {
         object_free(sent);
         return RD_ENOMEM;
@@ -391,14 +456,16 @@ enum rd_err replica_merge(struct replica *replica, struct blob *key, struct obje
 
 /* Makes `next` the newest object; `owed`: what is owed with it has changed too. */
 static enum rd_err replace(struct replica *replica, struct replica_entry *entry,
-                           struct object *next, bool owed, const struct asker *asker) {
+                           struct object *next, struct blob *row, bool owed,
+                           const struct asker *asker) {
     assert(version_descends(&next->version, &entry->held.version) ||
            RD_PLANTED(replica->core, DOT_TWICE_IN_FLIGHT));
-    struct waiter *waiter = replica_waiter(REPLICA_STORED, asker);
+    struct waiter *waiter = replica_waiter(replica, REPLICA_STORED, asker);
     if (waiter == NULL) {
         object_free(next);
         return RD_ENOMEM;
     }
+    uint32_t siblings = next->count;
     settle(replica, next);
     bool lost = entry->load_err == RD_ECORRUPT && !object_is_empty(next);
     bool same = object_equal(next, &entry->held) && !lost;
@@ -416,15 +483,17 @@ static enum rd_err replace(struct replica *replica, struct replica_entry *entry,
     if (!same || owed) {
         entry->load_err = RD_OK;
         replica_mark_dirty(replica, entry);
+        if (row != NULL && entry->held.count == siblings)
+            entry->row = blob_ref(row);
     }
     replica_admit(replica, entry, waiter);
     return RD_OK;
 }
 
 enum rd_err replica_replace(struct replica *replica, struct replica_entry *entry,
-                            struct object *next, const struct asker *asker) {
+                            struct object *next, struct blob *row, const struct asker *asker) {
     assert(entry->loaded && entry->hint == NULL);
-    return replace(replica, entry, next, false, asker);
+    return replace(replica, entry, next, row, false, asker);
 }
 
 enum rd_err replica_replace_owing(struct replica *replica, struct replica_entry *entry,
@@ -440,26 +509,34 @@ enum rd_err replica_replace_owing(struct replica *replica, struct replica_entry 
     }
     struct hint_owed before = entry->hint->owed;
     bool changed = replica_hint_join(replica, entry, &brought);
-    err = replace(replica, entry, next, changed, asker);
+    err = replace(replica, entry, next, NULL, changed, asker);
     if (err != RD_OK)
         entry->hint->owed = before;
     return err;
 }
 
+static void check_entry(const struct replica *replica, const struct replica_entry *entry) {
+    assert(entry->loaded || (!entry->dirty && object_is_empty(&entry->held)));
+    object_check(&entry->held);
+    assert(!entry->loaded || entry->digest == object_digest(&entry->held));
+    assert(entry->row == NULL || entry->dirty);
+    assert((entry->hint != NULL) == (replica->ledger != NULL));
+    if (entry->hint != NULL)
+        hint_check(&entry->hint->owed);
+    if (entry->loaded && is_durable(entry))
+        assert(entry->first == NULL);
+    assert(entry->first != NULL || entry->pins > 0 || entry->dirty || entry->last_batch != 0 ||
+           !entry->loaded);
+}
+
 void replica_check(const struct replica *replica) {
     uint64_t count = 0;
-    for (const struct replica_entry *entry = replica->entries; entry != NULL;
-         entry = entry->hh.next) {
-        count++;
-        assert(entry->loaded || (!entry->dirty && object_is_empty(&entry->held)));
-        object_check(&entry->held);
-        assert((entry->hint != NULL) == (replica->ledger != NULL));
-        if (entry->hint != NULL)
-            hint_check(&entry->hint->owed);
-        if (entry->loaded && is_durable(entry))
-            assert(entry->first == NULL);
-        assert(entry->first != NULL || entry->pins > 0 || entry->dirty || entry->last_batch != 0 ||
-               !entry->loaded);
-    }
+    for (uint32_t i = 0; i < replica->bucket_count; i++)
+        for (const struct replica_entry *entry = replica->buckets[i]; entry != NULL;
+             entry = entry->next_in_bucket) {
+            assert((entry->hash & (replica->bucket_count - 1)) == i);
+            check_entry(replica, entry);
+            count++;
+        }
     assert(count == replica->entry_count);
 }

@@ -18,11 +18,10 @@
 #ifndef RD_REPLICATION_REPLICA_H
 #define RD_REPLICATION_REPLICA_H
 
+#include "base/pool.h"
 #include "replication/core.h"
 #include "replication/hint_ledger.h"
 #include "replication/member.h"
-
-#include <uthash.h>
 
 /* Who asked, and so where the answer goes. */
 enum asker_kind {
@@ -68,8 +67,9 @@ struct replica {
     struct core *core;                /* borrowed */
     struct hint_ledger *ledger;       /* borrowed; NULL: these are the node's own copies */
     uint8_t space;                    /* of its rows, as struct row_key says it */
-    struct replica_entry *entries;    /* hash by key, owned */
-    struct replica_entry *loading;    /* hash by store token */
+    struct replica_entry **buckets;   /* by hash of the key; the entries are owned */
+    uint32_t bucket_count;            /* a power of two, or 0 */
+    struct replica_entry *loading;    /* list, in the order in which the store was asked */
     struct replica_entry *dirty;      /* list */
     struct replica_entry *committing; /* list: rows in batches that are not done */
     struct replica_answer *answers;   /* queue, owned */
@@ -79,6 +79,7 @@ struct replica {
     uint64_t next_token;         /* of store reads */
     uint64_t lost[REPLICA_LOST]; /* hashes of keys whose row is known to be damaged */
     uint64_t entry_count;
+    struct pool spare_entries, spare_waiters;
 };
 
 /* Starts empty. Borrows core for its life. */
@@ -106,9 +107,10 @@ enum rd_err replica_merge(struct replica *replica, struct blob *key, struct obje
 
 /* Makes `next` (taken over, zeroed, also on error), a descendant of the object held, the newest
  * object of a loaded entry. An object equal to what is held is answered without a write once
- * that is durable. Error: as replica_load, and nothing changed. */
+ * that is durable. `row`: its encoding, if it is at hand (a reference is taken); else NULL. Error:
+ * as replica_load, and nothing changed. */
 enum rd_err replica_replace(struct replica *replica, struct replica_entry *entry,
-                            struct object *next, const struct asker *asker);
+                            struct object *next, struct blob *row, const struct asker *asker);
 
 /* Hints: merges `sent` (as replica_merge) and owes it to those in `owed`. Also fails with RD_EOVERLOADED,
  * as the answer, if max-hints leaves no room. Error: as replica_load. */
@@ -139,6 +141,9 @@ enum rd_err replica_shrink(struct replica *replica, struct blob *key, uint64_t d
 /* The newest object of a loaded entry; the empty object if the key was never written. Borrowed
  * until the next change. */
 const struct object *replica_held(const struct replica_entry *entry);
+
+/* Its digest. */
+uint64_t replica_digest(const struct replica_entry *entry);
 
 #ifdef RD_PLANTED_BUGS
 /* The object as it was before the writes that are not durable yet. Borrowed until the next

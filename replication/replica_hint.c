@@ -23,9 +23,9 @@ const struct hint_owed *replica_owed(const struct replica_entry *entry) {
 
 enum rd_err replica_keep(struct replica *replica, struct blob *key, struct object *sent,
                          const struct hint_owed *owed, const struct asker *asker) {
-    struct waiter *waiter = replica_waiter(REPLICA_STORED, asker);
+    struct waiter *waiter = replica_waiter(replica, REPLICA_STORED, asker);
     if (waiter == NULL || (waiter->hint = calloc(1, sizeof(*waiter->hint))) == NULL) {
-        replica_waiter_free(waiter);
+        replica_waiter_free(replica, waiter);
         object_free(sent);
         return RD_ENOMEM;
     }
@@ -39,9 +39,9 @@ enum rd_err replica_keep(struct replica *replica, struct blob *key, struct objec
 enum rd_err replica_strike(struct replica *replica, struct blob *key, const struct node_id *target,
                            uint64_t digest) {
     struct asker nobody = {0};
-    struct waiter *waiter = replica_waiter(REPLICA_STORED, &nobody);
+    struct waiter *waiter = replica_waiter(replica, REPLICA_STORED, &nobody);
     if (waiter == NULL || (waiter->hint = calloc(1, sizeof(*waiter->hint))) == NULL) {
-        replica_waiter_free(waiter);
+        replica_waiter_free(replica, waiter);
         return RD_ENOMEM;
     }
     waiter->hint->strike = true;
@@ -129,7 +129,7 @@ void replica_hint_strike(struct replica *replica, struct replica_entry *entry,
         replica_mark_dirty(replica, entry);
         return;
     }
-    if (object_digest(&entry->held) != wanted->digest || !hint_strike(owed, &wanted->struck))
+    if (entry->digest != wanted->digest || !hint_strike(owed, &wanted->struck))
         return;
     replica->core->stats.hints_delivered++;
     if (owed->count == 0)

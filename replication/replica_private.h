@@ -41,18 +41,21 @@ struct waiter {
 };
 
 struct replica_entry {
-    UT_hash_handle hh;       /* by key */
-    UT_hash_handle hh_token; /* by token, while a store read is under way */
-    struct blob *key;        /* owned reference */
+    struct replica_entry *next_in_bucket;
+    uint64_t hash;    /* of the key */
+    struct blob *key; /* owned reference */
     uint16_t slot;
     bool loaded, dirty;
     bool detached; /* no longer in the hash: only answers name it */
     enum rd_err
         load_err; /* RD_OK, RD_ENOTFOUND, or RD_ECORRUPT: the row was damaged and counts as lost */
-    uint64_t token;      /* of the store read under way */
+    uint64_t token;                                    /* of the store read under way */
+    struct replica_entry *prev_loading, *next_loading; /* while one is */
     uint64_t last_batch; /* the newest batch that holds a row of this key, if still open; 0: none */
     uint32_t pins;       /* answers that name it */
     struct object held;
+    struct blob *row;       /* of a dirty one: the encoding of `held`; NULL: not at hand */
+    uint64_t digest;        /* of `held` */
     uint64_t stored_digest; /* of the row, as of the last flush */
     uint64_t stored_due_ms;
     bool stored_live;
@@ -78,10 +81,11 @@ void replica_admit(struct replica *replica, struct replica_entry *entry, struct 
 void replica_append(struct replica_entry *entry, struct waiter *waiter);
 
 /* A waiter, or NULL without memory. */
-struct waiter *replica_waiter(enum replica_step step, const struct asker *asker);
+struct waiter *replica_waiter(struct replica *replica, enum replica_step step,
+                              const struct asker *asker);
 
 /* Frees a waiter that nobody has admitted, and what it brought. NULL is ignored. */
-void replica_waiter_free(struct waiter *waiter);
+void replica_waiter_free(struct replica *replica, struct waiter *waiter);
 
 /* Admits `waiter` (taken over, also on error) to the entry of `key`. Error: RD_ENOMEM. */
 enum rd_err replica_ask(struct replica *replica, struct blob *key, struct waiter *waiter);

@@ -7,10 +7,10 @@
 
 enum rd_err replica_shrink(struct replica *replica, struct blob *key, uint64_t digest,
                            struct version *kept, const struct asker *asker) {
-    struct waiter *waiter = replica_waiter(REPLICA_STORED, asker);
+    struct waiter *waiter = replica_waiter(replica, REPLICA_STORED, asker);
     assert(replica->ledger == NULL);
     if (waiter == NULL || (waiter->shrink = calloc(1, sizeof(*waiter->shrink))) == NULL) {
-        replica_waiter_free(waiter);
+        replica_waiter_free(replica, waiter);
         version_free(kept);
         return RD_ENOMEM;
     }
@@ -22,7 +22,7 @@ enum rd_err replica_shrink(struct replica *replica, struct blob *key, uint64_t d
 enum rd_err replica_apply_shrink(struct replica *replica, struct replica_entry *entry,
                                  const struct waiter *waiter) {
     uint64_t wall_ms = replica->core->now.wall_us / 1000;
-    if (object_digest(&entry->held) != waiter->shrink->digest)
+    if (replica_digest(entry) != waiter->shrink->digest)
         return RD_EREFUSED;
     enum rd_err err = shrink_apply(&entry->held, &waiter->shrink->kept, wall_ms);
     if (err == RD_OK)

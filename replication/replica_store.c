@@ -72,11 +72,12 @@ static void lost_row(struct replica *replica, const struct replica_entry *entry)
 }
 
 void replica_got(struct replica *replica, uint64_t token, enum rd_err err, struct blob *value) {
-    struct replica_entry *entry;
-    HASH_FIND(hh_token, replica->loading, &token, sizeof(token), entry);
+    struct replica_entry *entry = replica->loading; /* stores answer in order: it is the first */
+    while (entry != NULL && entry->token != token)
+        entry = entry->next_loading;
     if (entry == NULL)
         return;
-    HASH_DELETE(hh_token, replica->loading, entry);
+    DL_DELETE2(replica->loading, entry, prev_loading, next_loading);
     assert(object_is_empty(&entry->held));
     if (err == RD_OK) {
         err = entry->hint != NULL ? replica_hint_loaded(entry, value)
@@ -96,7 +97,7 @@ void replica_got(struct replica *replica, uint64_t token, enum rd_err err, struc
         return;
     }
     hlc_seen(&replica->core->hlc, object_newest_stamp(&entry->held));
-    entry->stored_digest = object_digest(&entry->held);
+    entry->digest = entry->stored_digest = object_digest(&entry->held);
     entry->stored_live = entry->held.count > 0;
     entry->stored_due_ms = shrink_due_ms(&entry->held, replica->core->conf.n);
     serve_all(replica, entry);
@@ -108,17 +109,16 @@ bool replica_dirty(const struct replica *replica) {
 }
 
 /* The row; NULL: there is to be none. */
-static enum rd_err object_row(const struct replica_entry *entry, struct blob **out) {
-    struct buf bytes = {0};
+static enum rd_err object_row(struct replica_entry *entry, struct blob **out) {
     if (object_is_empty(&entry->held)) {
         *out = NULL;
         return RD_OK;
     }
-    enum rd_err err = object_encode(&entry->held, &bytes);
-    if (err == RD_OK)
-        err = blob_new(buf_data(&bytes), buf_len(&bytes), out);
-    buf_free(&bytes);
-    return err;
+    if (entry->row == NULL)
+        return object_encode_blob(&entry->held, out);
+    *out = entry->row;
+    entry->row = NULL;
+    return RD_OK;
 }
 
 /* Keeps the count of tombstones. While it is being made, what lies ahead will be met there. */
@@ -135,7 +135,7 @@ static void describe_row(struct replica *replica, struct replica_entry *entry,
     struct tombstones *tombstones = &replica->core->tombstones;
     count_tombstone(tombstones, entry->stored_digest, entry->stored_live, entry->stored_due_ms, -1);
     effect->store_put.old_digest = entry->stored_digest;
-    effect->store_put.new_digest = object_digest(&entry->held);
+    effect->store_put.new_digest = entry->digest;
     effect->store_put.due_ms = shrink_due_ms(&entry->held, replica->core->conf.n);
     effect->store_put.was_live = entry->stored_live;
     effect->store_put.is_live = entry->held.count > 0;
@@ -191,7 +191,10 @@ static void fail_entry(struct replica *replica, struct replica_entry *entry, enu
     replica->core->tombstones.known = false;
     entry->dirty = false;
     entry->last_batch = 0;
+    blob_unref(entry->row);
+    entry->row = NULL;
     object_free(&entry->held);
+    entry->digest = 0;
     if (entry->hint != NULL)
         replica_hint_failed(replica, entry);
     fail_waiters(replica, entry, err, true);

@@ -45,11 +45,6 @@ void version_check(const struct version *version) {
     }
 }
 
-void version_free(struct version *version) {
-    free(version->entries);
-    *version = (struct version){0};
-}
-
 enum rd_err version_copy(const struct version *from, struct version *to) {
     struct version copy = {0};
     enum rd_err err = version_reserve(&copy, from->count);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -53,7 +54,12 @@ int actor_compare(const struct actor *a, const struct actor *b);
 int dot_compare(const struct dot *a, const struct dot *b);
 
 /* Frees the entries; the vector is empty and usable again. */
-void version_free(struct version *version);
+static inline void version_free(struct version *version) {
+    if (version->entries != NULL) {
+        free(version->entries);
+    }
+    *version = (struct version){0};
+}
 
 /* Makes `*to` (overwritten, so empty or freed before) a copy of `from`. Error: RD_ENOMEM. */
 enum rd_err version_copy(const struct version *from, struct version *to);

@@ -168,7 +168,7 @@ enum rd_err wire_encode(const struct wire_msg *msg, struct blob **out) {
     for (size_t i = 0; i < count; i++)
         at = put_field(at, msg, &form->fields[i]);
     assert((size_t)(at - frame->bytes) <= bound);
-    frame->len = (uint32_t)(at - frame->bytes); /* nobody else has seen the blob yet */
+    blob_shorten(frame, (size_t)(at - frame->bytes));
     *out = frame;
     return RD_OK;
 }

@@ -75,7 +75,7 @@ START_TEST(names_find_their_request_only) {
         ck_assert_ptr_null(coordinator_find(&co, id ^ UINT64_C(1) << 63));
         if (old != 0)
             ck_assert_ptr_null(coordinator_find(&co, old));
-        coordinator_finish(&co, request, coordinator_reply_new(RD_OK));
+        coordinator_finish(&co, request, coordinator_reply_new(&co, RD_OK));
         expect_reply(7, RD_OK);
         ck_assert_ptr_null(coordinator_find(&co, id));
         old = id;
@@ -126,7 +126,7 @@ END_TEST
 START_TEST(a_reply_may_come_before_the_end) {
     struct request *request = open_request(5, REQUEST_READ);
     uint64_t id = request_id(request);
-    coordinator_reply(&co, request, coordinator_reply_new(RD_OK));
+    coordinator_reply(&co, request, coordinator_reply_new(&co, RD_OK));
     expect_reply(5, RD_OK);
     ck_assert_ptr_eq(coordinator_find(&co, id), request); /* late answers still find it */
     coordinator_close(&co, request);
@@ -183,7 +183,7 @@ START_TEST(memory_runs_out_cleanly) {
     }
     request = open_request(9, REQUEST_READ);
     oom_fail_at(1);
-    struct client_reply *reply = coordinator_reply_new(RD_OK);
+    struct client_reply *reply = coordinator_reply_new(&co, RD_OK);
     oom_stop();
     ck_assert_ptr_null(reply);
     coordinator_finish(&co, request, reply); /* it is answered all the same */

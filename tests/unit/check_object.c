@@ -148,6 +148,45 @@ START_TEST(writes_these) {
 }
 END_TEST
 
+/* The short way of a plain SET comes to what the long one does, or fails and leaves nothing. */
+START_TEST(overwrites_as_a_write_with_all_of_it) {
+    static const char *const objects[] = {"", "A1 | A1@5=x", "A1 B3 | A1@5=x B3@7=y | deleted 9",
+                                          "A4 C2 | | deleted 6"};
+    static const char *const dots[] = {"A9", "B9", "Z1"};
+    for (size_t i = 0; i < 12; i++) {
+        struct object object = object_of(objects[i / 3]), other = {0};
+        struct object copy = object_of(objects[i / 3]);
+        struct context all;
+        struct dot dot = dot_of(dots[i % 3]);
+        struct blob *value;
+        ck_assert_int_eq(blob_new("new", 3, &value), RD_OK);
+        ck_assert_int_eq(object_context(&object, &all), RD_OK);
+        ck_assert_int_eq(object_write(&object, &all, &dot, 20, value, 77), RD_OK);
+        unsigned n = 1;
+        for (;; n++) {
+            oom_fail_at(n);
+            enum rd_err err = object_overwrite(&copy, &dot, 20, value, 77, &other);
+            if (!oom_stop()) {
+                ck_assert_int_eq(err, RD_OK);
+                break;
+            }
+            ck_assert_int_eq(err, RD_ENOMEM);
+            ck_assert_uint_eq(value->refs, 2);
+        }
+        ck_assert_uint_eq(n, 3);
+        object_check(&other);
+        ck_assert(object_equal(&object, &other));
+        ck_assert_ptr_eq(other.siblings[0].value, value);
+        ck_assert_uint_eq(value->refs, 3);
+        context_free(&all);
+        object_free(&object);
+        object_free(&copy);
+        object_free(&other);
+        blob_unref(value);
+    }
+}
+END_TEST
+
 static const struct {
     const char *why, *before, *context, *after;
     uint32_t removed;
@@ -467,6 +506,7 @@ int main(void) {
     tcase_add_loop_test(tcase, merges_these, 0, COUNT(merges));
     tcase_add_test(tcase, merges_with_itself);
     tcase_add_loop_test(tcase, writes_these, 0, COUNT(writes));
+    tcase_add_test(tcase, overwrites_as_a_write_with_all_of_it);
     tcase_add_loop_test(tcase, removes_these, 0, COUNT(removals));
     tcase_add_test(tcase, one_coordinator_two_clients);
     tcase_add_loop_test(tcase, gives_a_context_after_a_write, 0, COUNT(contexts_after));
