@@ -5,12 +5,16 @@
  *   rmw     each key is read, its object decoded, written to with a version vector, encoded, digested and put
  *   overload  blind puts as fast as they are taken, for longer than merges can keep up with: the longest pauses, and beside them those of a
  *           thread that only sleeps, and of one that syncs a page of a plain file now and then, for what the machine itself does
- *   restart a process with RECORDS records in its journal is killed; how long until the store is open again
+ *   restart a process with KEYS records in its journal, and a million other keys in its table, is killed; how long until the store is
+ *           open again, and how much memory it has once its cache is full
  *   keys    merging sorted rows into tables of three keys
  *
  * Rounds alternate between store and file; ratios are printed per round, and their median. Trust ratios, not absolutes.
  *
- * usage: store blind|rmw|overload|restart|keys DIR [KEYS [SECONDS [ROUNDS]]]
+ * Bytes written are compared with the bytes of the records put, as the journal has them: key, value (an object with its vector, in rmw), and 40
+ * for lengths, digests and due time; and with key and value alone.
+ *
+ * usage: store blind|rmw|overload|restart|keys DIR [KEYS [SECONDS [ROUNDS [MODE|all [BATCH|0 [uniform|zipfian|both]]]]]]
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -37,7 +41,7 @@
 #include "store/store_sqlite.h"
 #include "store/timing.h"
 
-enum { VALUE = 100, KEY = 20, FILE_BYTES = 256 << 20 };
+enum { VALUE = 100, KEY = 20, FILE_BYTES = 256 << 20, RECORD_ROW_BYTES = 40 };
 
 struct bench {
     const char *dir;
@@ -54,6 +58,11 @@ struct bench {
     uint64_t longest_own_us; /* the same without waiting for a processor */
     struct timing commits;
     uint64_t put_bytes; /* keys and values */
+    uint64_t put_count;
+    bool loading;
+    int only_mode;         /* below 0: all */
+    unsigned only_batch;   /* 0: all */
+    bool uniform, zipfian; /* which of them */
 };
 
 static void die(const char *what) {
@@ -149,22 +158,34 @@ static void put_blind(struct bench *bench, uint64_t number) {
     char text[KEY + 1];
     uint8_t value[VALUE];
     memset(value, (int)number, sizeof value);
-    struct store_put put = {.at = key_of(number, text), .is_live = true, .was_live = true};
+    struct store_put put = {
+        .at = key_of(number, text), .is_live = true, .was_live = !bench->loading};
     if (blob_new(value, sizeof value, &put.value) != RD_OK) {
         die("out of memory");
     }
     (void)store_put(bench->store, &put);
     bench->put_bytes += put.at.key_len + put.value->len;
+    bench->put_count++;
     blob_unref(put.value);
 }
 
+/* What an earlier run has left is good enough: a folder can be filled first, and measured when the machine is quiet. */
+static bool is_loaded(const struct bench *bench) {
+    return store_live_count(bench->store, 0, SLOT_COUNT - 1) == bench->keys;
+}
+
 static void load_blind(struct bench *bench) {
+    if (is_loaded(bench)) {
+        return;
+    }
+    bench->loading = true;
     for (uint64_t i = 0; i < bench->keys; i++) {
         put_blind(bench, i);
         if (i % 1000 == 999 || i + 1 == bench->keys) {
             commit(bench);
         }
     }
+    bench->loading = false;
 }
 
 static uint64_t written_bytes(void) {
@@ -185,7 +206,8 @@ static uint64_t written_bytes(void) {
 struct result {
     double per_second;
     double p99_us, longest_us;
-    double amplification; /* bytes written per byte of keys and values put */
+    double amplification; /* bytes written per byte of records put */
+    double bare;          /* per byte of their keys and values */
     double own_us;        /* processor time of the calling thread, per row */
     double all_us;        /* of the whole process: merges and syncs too */
 };
@@ -203,7 +225,7 @@ static struct result run_store(struct bench *bench, unsigned batch,
     uint64_t bytes = written_bytes();
     uint64_t rows = 0;
     uint64_t until = began + (uint64_t)(bench->seconds * 1e6);
-    bench->longest_us = bench->longest_own_us = bench->put_bytes = 0;
+    bench->longest_us = bench->longest_own_us = bench->put_bytes = bench->put_count = 0;
     bench->commits = (struct timing){0};
     double own_us = cpu_us(CLOCK_THREAD_CPUTIME_ID);
     double all_us = cpu_us(CLOCK_PROCESS_CPUTIME_ID);
@@ -219,7 +241,9 @@ static struct result run_store(struct bench *bench, unsigned batch,
         .per_second = (double)rows / spent,
         .p99_us = (double)timing_p99_us(&bench->commits),
         .longest_us = (double)bench->longest_us,
-        .amplification = (double)(written_bytes() - bytes) / (double)bench->put_bytes,
+        .amplification = (double)(written_bytes() - bytes) /
+                         (double)(bench->put_bytes + RECORD_ROW_BYTES * bench->put_count),
+        .bare = (double)(written_bytes() - bytes) / (double)bench->put_bytes,
         .own_us = (cpu_us(CLOCK_THREAD_CPUTIME_ID) - own_us) / (double)rows,
         .all_us = (cpu_us(CLOCK_PROCESS_CPUTIME_ID) - all_us) / (double)rows,
     };
@@ -282,29 +306,42 @@ static double median(double *values, int count) {
 
 static const char *const mode_names[] = {"always", "everysec", "no"};
 
+static bool wants(const struct bench *bench, int mode, unsigned batch, bool zipf) {
+    return (bench->only_mode < 0 || bench->only_mode == mode) &&
+           (bench->only_batch == 0 || bench->only_batch == batch) &&
+           (zipf ? bench->zipfian : bench->uniform);
+}
+
+static void blind_rounds(struct bench *bench, int fd, int mode, unsigned batch) {
+    double ratios[20];
+    printf("%-8s batch %3u %-7s:", mode_names[mode], batch, bench->zipf ? "zipfian" : "uniform");
+    if (store_sqlite_set_fsync(bench->store, (enum store_fsync)mode) != RD_OK) {
+        die("cannot change the mode");
+    }
+    for (int round = 0; round < bench->rounds; round++) {
+        struct result store = run_store(bench, batch, put_blind);
+        double file = run_file(bench, fd, batch, mode == 0);
+        ratios[round] = store.per_second / file;
+        printf("  %.0fk/%.0fk p99 %.1f max %.0f ms x%.1f cpu %.2f+%.2f us", store.per_second / 1e3,
+               file / 1e3, store.p99_us / 1e3, store.longest_us / 1e3, store.amplification,
+               store.own_us, store.all_us - store.own_us);
+        fflush(stdout);
+    }
+    printf("  ratio %.2f\n", median(ratios, bench->rounds));
+}
+
 static void bench_blind(struct bench *bench) {
     static const unsigned batches[] = {1, 50, 500};
     int fd = plain_file(bench);
     open_store(bench, STORE_FSYNC_NO);
     load_blind(bench);
+    (void)store_sqlite_merge(bench->store);
     for (int mode = 0; mode < 3; mode++) {
-        for (int i = 0; i < 3; i++) {
-            double ratios[20];
-            printf("%-8s batch %3u:", mode_names[mode], batches[i]);
-            if (store_sqlite_set_fsync(bench->store, (enum store_fsync)mode) != RD_OK) {
-                die("cannot change the mode");
+        for (int i = 0; i < 6; i++) {
+            bench->zipf = i % 2 == 1;
+            if (wants(bench, mode, batches[i / 2], bench->zipf)) {
+                blind_rounds(bench, fd, mode, batches[i / 2]);
             }
-            for (int round = 0; round < bench->rounds; round++) {
-                struct result store = run_store(bench, batches[i], put_blind);
-                double file = run_file(bench, fd, batches[i], mode == 0);
-                ratios[round] = store.per_second / file;
-                printf("  %.0fk/%.0fk p99 %.1f max %.0f ms x%.1f cpu %.2f+%.2f us",
-                       store.per_second / 1e3, file / 1e3, store.p99_us / 1e3,
-                       store.longest_us / 1e3, store.amplification, store.own_us,
-                       store.all_us - store.own_us);
-                fflush(stdout);
-            }
-            printf("  ratio %.2f\n", median(ratios, bench->rounds));
         }
     }
     close(fd);
@@ -346,15 +383,35 @@ static void put_merged(struct bench *bench, uint64_t number) {
     }
     (void)store_put(bench->store, &put);
     bench->put_bytes += put.at.key_len + put.value->len;
+    bench->put_count++;
     blob_unref(put.value);
     buf_free(&encoded);
     context_free(&context);
     object_free(&object);
 }
 
+static void rmw_round(struct bench *bench, int mode) {
+    struct store_stats before;
+    struct store_stats stats;
+    store_stats(bench->store, &before);
+    struct result result = run_store(bench, 50, put_merged);
+    store_stats(bench->store, &stats);
+    printf(
+        "rmw %-8s %-7s batch 50: %.0fk/s p99 %.1f max %.0f ms, written x%.1f of the records "
+        "(x%.1f of keys and objects), cpu %.2f+%.2f us, misses %.2f, %llu merges, last %llu ms, "
+        "delayed %.1f s\n",
+        mode_names[mode], bench->zipf ? "zipfian" : "uniform", result.per_second / 1e3,
+        result.p99_us / 1e3, result.longest_us / 1e3, result.amplification, result.bare,
+        result.own_us, result.all_us - result.own_us,
+        (double)(stats.cache_misses - before.cache_misses) / (result.per_second * bench->seconds),
+        (unsigned long long)(stats.merges - before.merges), (unsigned long long)stats.merge_last_ms,
+        (double)(stats.delayed_us - before.delayed_us) / 1e6);
+    fflush(stdout);
+}
+
 static void bench_rmw(struct bench *bench) {
     open_store(bench, STORE_FSYNC_NO);
-    for (uint64_t i = 0; i < bench->keys; i++) {
+    for (uint64_t i = 0; !is_loaded(bench) && i < bench->keys; i++) {
         put_merged(bench, i);
         if (i % 1000 == 999 || i + 1 == bench->keys) {
             commit(bench);
@@ -368,26 +425,14 @@ static void bench_rmw(struct bench *bench) {
         store_poll(bench->store, &handler, bench, 10);
         blob_unref(bench->value);
     }
-    for (int mode = 0; mode < 2; mode++) {
-        for (int zipf = 0; zipf < 2; zipf++) {
-            bench->zipf = zipf == 1;
-            (void)store_sqlite_set_fsync(bench->store, (enum store_fsync)mode);
-            for (int round = 0; round < bench->rounds; round++) {
-                struct store_stats before;
-                struct store_stats stats;
-                store_stats(bench->store, &before);
-                struct result result = run_store(bench, 50, put_merged);
-                store_stats(bench->store, &stats);
-                stats.cache_misses -= before.cache_misses;
-                printf("rmw %-8s %-7s batch 50: %.0fk/s p99 %.1f max %.0f ms, written x%.1f, "
-                       "cpu %.2f+%.2f us, misses %.2f, %llu merges, last %llu ms, delayed %.1f s\n",
-                       mode_names[mode], zipf ? "zipfian" : "uniform", result.per_second / 1e3,
-                       result.p99_us / 1e3, result.longest_us / 1e3, result.amplification,
-                       result.own_us, result.all_us - result.own_us,
-                       (double)stats.cache_misses / (result.per_second * bench->seconds),
-                       (unsigned long long)stats.merges, (unsigned long long)stats.merge_last_ms,
-                       (double)stats.delayed_us / 1e6);
-            }
+    for (int i = 0; i < 6; i++) {
+        bench->zipf = i % 2 == 1;
+        if (!wants(bench, i / 2, 50, bench->zipf)) {
+            continue;
+        }
+        (void)store_sqlite_set_fsync(bench->store, (enum store_fsync)(i / 2));
+        for (int round = 0; round < bench->rounds; round++) {
+            rmw_round(bench, i / 2);
         }
     }
     store_close(&bench->store);
@@ -437,6 +482,9 @@ static void bench_overload(struct bench *bench) {
     load_blind(bench);
     bench->schedstat = open("/proc/thread-self/schedstat", O_RDONLY);
     for (int mode = 0; mode < 3; mode++) {
+        if (bench->only_mode >= 0 && bench->only_mode != mode) {
+            continue;
+        }
         (void)store_sqlite_set_fsync(bench->store, (enum store_fsync)mode);
         for (int round = 0; round < bench->rounds; round++) {
             struct sleeper sleeper = {.fd = fd};
@@ -480,51 +528,85 @@ static long resident_kb(void) {
     return kb;
 }
 
-/* KEYS records, each key five times, so that a memtable of 128 MB has two million. */
-static void bench_restart(struct bench *bench) {
+#define OTHER_KEYS ((uint64_t)1000000)
+#define CACHE_BYTES ((uint64_t)64 << 20)
+
+/* What the table has besides: reads of them fill the cache. */
+static uint64_t other_key(uint64_t i) {
+    return ((uint64_t)1 << 40) + i;
+}
+
+/* Each key five times, so that a memtable of 128 MB has two million records. */
+static void fill_and_die(struct bench *bench, const struct store_sqlite_conf *conf) {
     char reason[STORE_REASON_BYTES];
+    if (store_sqlite_open(conf, &bench->store, reason) != RD_OK) {
+        die(reason);
+    }
+    for (uint64_t i = 0; i < OTHER_KEYS; i++) {
+        put_blind(bench, other_key(i));
+        if (i % 1000 == 999) {
+            commit(bench);
+        }
+    }
+    if (store_sqlite_merge(bench->store) != RD_OK) {
+        die("cannot merge");
+    }
+    uint64_t records = bench->keys;
+    bench->keys = (records + 4) / 5;
+    for (uint64_t i = 0; i < records; i++) {
+        put_blind(bench, i < bench->keys ? i : next_key(bench));
+        if (i % 50 == 49 || i + 1 == records) {
+            commit(bench);
+        }
+    }
+    kill(getpid(), SIGKILL);
+}
+
+/* Killed before it can merge, so that the next one finds the same. */
+static void start_and_die(struct bench *bench, const struct store_sqlite_conf *conf) {
+    char reason[STORE_REASON_BYTES];
+    struct store_stats stats;
+    double cpu = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+    uint64_t began = timing_now_us();
+    if (store_sqlite_open(conf, &bench->store, reason) != RD_OK) {
+        die(reason);
+    }
+    double seconds = (double)(timing_now_us() - began) / 1e6;
+    cpu = (cpu_us(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1e6;
+    long resident = resident_kb() / 1024;
+    for (uint64_t i = 0; i < 2 * OTHER_KEYS; i++) {
+        char text[KEY + 1];
+        struct store_key at = key_of(other_key(prng_below(&bench->prng, OTHER_KEYS)), text);
+        store_get(bench->store, &at, 1);
+        store_poll(bench->store, &handler, bench, 10);
+        blob_unref(bench->value);
+        bench->value = NULL;
+    }
+    store_stats(bench->store, &stats);
+    uint64_t allowed = (CACHE_BYTES + stats.memtable_bytes) / 5 * 6;
+    printf("restart with %llu records in the journals: %.2f s (processor %.2f s), %llu rows, "
+           "journals %llu MB, memtables %llu MB, %ld MB resident; with %llu MB in the cache %ld "
+           "MB, allowed %llu\n",
+           (unsigned long long)bench->keys, seconds, cpu, (unsigned long long)stats.memtable_rows,
+           (unsigned long long)stats.journal_bytes >> 20,
+           (unsigned long long)stats.memtable_bytes >> 20, resident,
+           (unsigned long long)stats.cache_bytes >> 20, resident_kb() / 1024,
+           (unsigned long long)allowed >> 20);
+    fflush(stdout);
+    kill(getpid(), SIGKILL);
+}
+
+static void bench_restart(struct bench *bench) {
     const struct store_sqlite_conf conf = {.dir = bench->dir,
                                            .fsync = STORE_FSYNC_NO,
-                                           .cache_bytes = 256 << 20,
+                                           .cache_bytes = CACHE_BYTES,
                                            .memtable_bytes = (uint64_t)128 << 20};
-    pid_t child = fork();
-    if (child == 0) {
-        if (store_sqlite_open(&conf, &bench->store, reason) != RD_OK) {
-            die(reason);
+    for (int round = -1; round < bench->rounds; round++) {
+        pid_t child = fork();
+        if (child == 0) {
+            (round < 0 ? fill_and_die : start_and_die)(bench, &conf);
         }
-        uint64_t records = bench->keys;
-        bench->keys = (records + 4) / 5;
-        for (uint64_t i = 0; i < records; i++) {
-            put_blind(bench, i < bench->keys ? i : next_key(bench));
-            if (i % 50 == 49 || i + 1 == records) {
-                commit(bench);
-            }
-        }
-        kill(getpid(), SIGKILL);
-    }
-    waitpid(child, NULL, 0);
-    for (int round = 0; round < bench->rounds; round++) {
-        child = fork(); /* killed before it can merge, so that the next one finds the same */
-        if (child != 0) {
-            waitpid(child, NULL, 0);
-            continue;
-        }
-        double cpu = cpu_us(CLOCK_THREAD_CPUTIME_ID);
-        uint64_t began = timing_now_us();
-        if (store_sqlite_open(&conf, &bench->store, reason) != RD_OK) {
-            die(reason);
-        }
-        struct store_stats stats;
-        double seconds = (double)(timing_now_us() - began) / 1e6;
-        store_stats(bench->store, &stats);
-        printf(
-            "restart with %llu records in the journals: %.2f s (processor %.2f s), %llu rows, "
-            "journals %llu MB, memtables %llu MB, %ld MB resident\n",
-            (unsigned long long)bench->keys, seconds, (cpu_us(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1e6,
-            (unsigned long long)stats.memtable_rows, (unsigned long long)stats.journal_bytes >> 20,
-            (unsigned long long)stats.memtable_bytes >> 20, resident_kb() / 1024);
-        fflush(stdout);
-        kill(getpid(), SIGKILL);
+        waitpid(child, NULL, 0);
     }
 }
 
@@ -622,10 +704,19 @@ static void bench_keys(struct bench *bench) {
     free(rows);
 }
 
+static int mode_of(const char *name) {
+    for (int mode = 0; mode < 3; mode++) {
+        if (strcmp(name, mode_names[mode]) == 0) {
+            return mode;
+        }
+    }
+    return -1;
+}
+
 int main(int argc, char **argv) {
     if (argc < 3) {
-        fprintf(stderr,
-                "usage: store blind|rmw|overload|restart|keys DIR [KEYS [SECONDS [ROUNDS]]]\n");
+        fprintf(stderr, "usage: store blind|rmw|overload|restart|keys DIR [KEYS [SECONDS [ROUNDS "
+                        "[MODE|all [BATCH|0 [uniform|zipfian|both]]]]]]\n");
         return 2;
     }
     struct bench bench = {
@@ -634,6 +725,10 @@ int main(int argc, char **argv) {
         .seconds = argc > 4 ? strtod(argv[4], NULL) : 3,
         .rounds = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 3,
         .schedstat = -1,
+        .only_mode = argc > 6 ? mode_of(argv[6]) : -1,
+        .only_batch = argc > 7 ? (unsigned)strtoul(argv[7], NULL, 10) : 0,
+        .uniform = argc <= 8 || strcmp(argv[8], "zipfian") != 0,
+        .zipfian = argc <= 8 || strcmp(argv[8], "uniform") != 0,
     };
     if (bench.keys == 0 || bench.rounds < 1 || bench.rounds > 20) {
         die("KEYS or ROUNDS out of range");

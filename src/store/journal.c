@@ -185,6 +185,11 @@ enum rd_err journal_append(struct journal *journal, uint64_t seq, const void *by
     return RD_OK;
 }
 
+/* A commit writes the page with the size of the database, the root, and the row's own. */
+uint64_t journal_row_bytes(size_t len) {
+    return (3 + len / PAGE_BYTES) * FRAME_BYTES;
+}
+
 enum rd_err journal_sync(struct journal *journal) {
     if (!journal->unsynced) {
         return RD_OK;

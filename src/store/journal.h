@@ -49,6 +49,9 @@ enum rd_err journal_remove(struct journal *journal);
 /* Whether each append is on disk when it returns. */
 enum rd_err journal_set_full(struct journal *journal, bool full);
 
+/* About as much of the WAL as such a row takes: for whoever reads the rows back and sets wal_bytes. */
+uint64_t journal_row_bytes(size_t len);
+
 /* Appends one row, whole or not at all. `full`: as set by journal_set_full. Errors as sqlite_file_error. */
 enum rd_err journal_append(struct journal *journal, uint64_t seq, const void *bytes, size_t len,
                            bool full);

@@ -18,6 +18,7 @@ src_store_libstore_a_SOURCES = \
 	src/store/sqlite_engine.h \
 	src/store/sqlite_file.c src/store/sqlite_file.h \
 	src/store/sqlite_pace.c \
+	src/store/sqlite_recount.c \
 	src/store/sqlite_recover.c \
 	src/store/sqlite_row.c src/store/sqlite_row.h \
 	src/store/sqlite_scan.c \

@@ -37,6 +37,7 @@ struct store_sqlite {
     uint64_t last_commit_us;
     double debt_us;
     uint64_t delayed_us;
+    uint8_t damaged[SLOT_COUNT / 8]; /* a bit per slot in which engine_note_damage has counted */
 };
 
 /* The side that takes commits. */
@@ -71,6 +72,14 @@ enum rd_err engine_scan_due(struct store *store, uint64_t before_ms, const struc
 /* Sleeps a little if commits are so fast that the active memtable would be full before the other one is merged. `bytes`: of the
  * commit that was just made. */
 void engine_pace(struct store_sqlite *engine, uint64_t bytes);
+
+/* An object row of a slot turned out to be damaged. What it says of itself is lost, so the slot's live keys and leaves are counted anew without it, once: the
+ * leaves then say to other replicas that something is missing, and the row that comes in its place counts as a new one. As long
+ * as a page of the slot cannot be read nothing is changed. O(rows of the slot). */
+void engine_note_damage(struct store_sqlite *engine, uint16_t slot);
+
+/* The same for the damaged rows of a page of objects. */
+void engine_note_damaged_rows(struct store_sqlite *engine, const struct page *page);
 
 /* Takes note of what the merger has finished. */
 void engine_settle(struct store_sqlite *engine);

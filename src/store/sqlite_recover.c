@@ -17,6 +17,7 @@ struct replay {
     struct memtable *mem; /* NULL: only look */
     struct store *store;
     uint64_t next;
+    uint64_t wal_bytes;
     uint8_t flags; /* of the last record */
 };
 
@@ -61,6 +62,7 @@ static enum rd_err replay_one(void *arg, uint64_t seq, const void *bytes, size_t
         return RD_ECORRUPT;
     }
     replay->next++;
+    replay->wal_bytes += journal_row_bytes(len);
     replay->flags = reader.flags;
     return replay->mem == NULL ? RD_OK : apply(replay, reader);
 }
@@ -129,6 +131,7 @@ enum rd_err recovery_replay(const struct recovery *plan, unsigned index, struct 
     enum rd_err err = last - first < WORTH_A_THREAD
                           ? journal_each(journal, first, last, replay_one, &replay)
                           : journal_each_ahead(journal, first, last, replay_one, &replay);
+    journal->wal_bytes = replay.wal_bytes;
     return err == RD_OK && replay.next != plan->last[index] + 1 ? RD_ECORRUPT : err;
 }
 

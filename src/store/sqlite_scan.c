@@ -205,7 +205,11 @@ enum rd_err engine_scan(struct store *store, const struct store_range *range,
     }
     while (err == RD_OK && scan_one(&scan, &err)) {
     }
-    return scan_finish(&scan, err);
+    err = scan_finish(&scan, err);
+    if (range->space == STORE_OBJECTS) {
+        engine_note_damaged_rows(engine, page);
+    }
+    return err;
 }
 
 /* ---- due rows -------------------------------------------------------------------------------------- */
@@ -311,5 +315,7 @@ enum rd_err engine_scan_due(struct store *store, uint64_t before_ms, const struc
     }
     while (err == RD_OK && due_one(&scan, before_ms, &err)) {
     }
-    return scan_finish(&scan, err);
+    err = scan_finish(&scan, err);
+    engine_note_damaged_rows(engine, page);
+    return err;
 }

@@ -59,6 +59,8 @@ static enum rd_err sqlite_get(struct store *store, const struct store_key *at, s
     if (err == RD_OK) {
         cache_add(&engine->cache, at, hash, value);
         *out = value;
+    } else if (err == RD_ECORRUPT && at->space == STORE_OBJECTS) {
+        engine_note_damage(engine, at->slot);
     }
     return err;
 }

@@ -210,12 +210,15 @@ START_TEST(damaged_rows_are_not_served) {
          "UPDATE objects SET key=CAST('user:1' AS BLOB) WHERE key=CAST('user:2' AS BLOB)"),
     };
     rig_open(&rig, RIG_SQLITE);
+    rig.new_digest = 3;
     rig_put_object(&rig, obj("user:1"), BYTES("Ada"), 99, false, true);
     rig_put_object(&rig, obj("user:2"), BYTES("Bob"), 98, false, true);
     rig_put_object(&rig, obj("user:3"), BYTES("Cleo"), 97, false, true);
     ck_assert_int_eq(rig_commit(&rig), RD_OK);
     reopen_damaged(damages[_i]);
-    rig_expect_error(&rig, obj("user:1"), RD_ECORRUPT);
+    ck_assert_uint_eq(store_live_count(rig.store, 0, 16383), 3);
+    rig_expect_error(&rig, obj("user:1"), RD_ECORRUPT); /* it counts no more */
+    ck_assert_uint_eq(store_live_count(rig.store, 0, 16383), _i == 6 ? 1 : 2);
     rig_expect(&rig, obj("user:3"), BYTES("Cleo"));
     struct rig_rows rows = rig_scan(&rig, STORE_OBJECTS, 0, 16383, NULL, 10, 1000);
     ck_assert_int_eq(rows.err, RD_OK);
@@ -234,11 +237,15 @@ START_TEST(damaged_rows_are_not_served) {
     store_close(&rig.store);
     ck_assert_ptr_nonnull(strstr(check_report(1), "slot 7, key \"user:1\": the checksum is wrong"));
     ck_assert_int_eq(rig_start(&rig, reason), RD_OK);
-    rig_put_object(&rig, obj("user:1"), BYTES("Ada"), 99, true, true); /* as a repair does */
+    rig_put_object(&rig, obj("user:4"), BYTES("Dan"), 0, false, true); /* only in memory */
+    ck_assert_int_eq(rig_commit(&rig), RD_OK);
+    rig_expect_error(&rig, obj("user:1"), RD_ECORRUPT);
+    rig_put_object(&rig, obj("user:1"), BYTES("Ada"), 99, false, true); /* as a repair does */
     ck_assert_int_eq(rig_commit(&rig), RD_OK);
     rig_expect(&rig, obj("user:1"), BYTES("Ada"));
+    ck_assert_uint_eq(store_live_count(rig.store, 0, 16383), _i == 6 ? 3 : 4);
     store_close(&rig.store);
-    check_report(_i == 6 ? 1 : 0); /* the other one is gone, and was counted */
+    check_report(0);
 }
 END_TEST
 
@@ -467,6 +474,66 @@ END_TEST
 
 /* ---- dying processes ------------------------------------------------------------------------------- */
 
+/* Fills a store and dies: all is in the journals. */
+static void leave_journals(unsigned keys) {
+    pid_t child = fork();
+    if (child == 0) {
+        if (rig_start(&rig, reason) != RD_OK) {
+            _exit(1);
+        }
+        for (unsigned i = 0; i < keys; i++) {
+            struct store_key at = rig_key(STORE_OBJECTS, (uint16_t)i, &i, sizeof i, NULL, 0);
+            rig_put_object(&rig, at, reason, sizeof reason, 0, false, true);
+            if (rig_commit(&rig) != RD_OK) {
+                _exit(1);
+            }
+        }
+        _exit(0);
+    }
+    int status = -1;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+
+/* Each allocation of a start that replays journals fails, and each of the close behind it: the start fails cleanly, the close keeps all. */
+START_TEST(memory_runs_out_over_full_journals) {
+    enum { ROWS = 30 };
+    struct store_stats stats;
+    rig_make_dir(&rig);
+    leave_journals(ROWS);
+    bool starting = true;
+    bool closing = true;
+    for (unsigned n = 1; starting || closing; n += test_long() ? 1 : 1 + n / 3) {
+        oom_fail_at(n);
+        enum rd_err err = rig_start(&rig, reason);
+        starting = oom_stop();
+        ck_assert_msg(err == RD_OK || (starting && err == RD_ENOMEM), "allocation %u: %s", n,
+                      rd_err_name(err));
+        if (err != RD_OK) {
+            ck_assert_int_eq(rig_start(&rig, reason), RD_OK);
+        }
+        store_stats(rig.store, &stats);
+        ck_assert_uint_eq(stats.live_keys, ROWS);
+        ck_assert(stats.journal_bytes > 0 || stats.merges > 0);
+        store_sqlite_verify(rig.store);
+        oom_fail_at(n);
+        store_close(&rig.store);
+        closing = oom_stop();
+        check_report(0);
+        ck_assert_int_eq(rig_start(&rig, reason), RD_OK);
+        for (unsigned i = 0; i < ROWS; i++) {
+            struct blob *blob = NULL;
+            struct store_key at = rig_key(STORE_OBJECTS, (uint16_t)i, &i, sizeof i, NULL, 0);
+            ck_assert_int_eq(rig_get(&rig, at, &blob), RD_OK);
+            blob_unref(blob);
+        }
+        rig_close(&rig);
+        rig_make_dir(&rig);
+        leave_journals(ROWS);
+    }
+}
+END_TEST
+
 enum { PAIR = 2, KILL_VALUE = 3000 };
 
 static void kill_value(uint64_t number, char value[KILL_VALUE]) {
@@ -595,6 +662,7 @@ int main(void) {
     tcase_add_test(tcase, a_check_changes_nothing);
     tcase_add_loop_test(tcase, files_may_not_grow, 0, 3);
     tcase_add_test(tcase, a_full_disk);
+    tcase_add_test(tcase, memory_runs_out_over_full_journals);
     tcase_add_loop_test(tcase, kill_9_loses_nothing_acknowledged, 0, 9);
     tcase_add_test(tcase, the_mode_changes_at_run_time);
     suite_add_tcase(suite, tcase);
