@@ -210,36 +210,53 @@ void scenario_n_val_change(struct cluster *c) {
     stranger(other_resolution, "conflict-resolution");
 }
 
+static uint64_t hints_owed_in_all(struct cluster *c) {
+    struct node_stats stats;
+    uint64_t owed = 0;
+    for (uint32_t i = 0; i < world_nodes(cluster_world(c)); i++) {
+        if (world_state(cluster_world(c), i) == NODE_RUNNING) {
+            node_stats(world_node(cluster_world(c), i), &stats);
+            owed += stats.hints_pending;
+        }
+    }
+    return owed;
+}
+
 /* n2 says that it is to be found where n1 is; then it is off for a while. Whoever dials it meets n1, and n1 itself. */
 void scenario_handoff_to_self(struct cluster *c) {
-    static const unsigned n123[] = {1, 2, 3};
+    static const unsigned n234[] = {2, 3, 4};
     struct world_conf conf;
-    char key[32];
+    char key[32], other[16];
     assert(c == NULL);
     cluster_conf(&conf, 5);
     c = cluster_make(&conf);
     struct world *world = cluster_world(c);
     snprintf(world_node_conf(world, 1)->announce_host, NODE_HOST_BYTES, "n1");
     cluster_form(c);
-    cluster_key_at(c, n123, 3, key);
-    cluster_set(c, 1, key, "v1");
+    cluster_key_at(c, n234, 3, key);
+    cluster_set(c, 3, key, "v1");
+    cluster_elapse_ms(c, 10);
     cluster_crash(c, 2);
     cluster_elapse_ms(c, 1000);
-    cluster_set(c, 1, key, "v2");
-    cluster_elapse_ms(c, 30000);
-    uint64_t owed = 0;
-    for (uint32_t i = 0; i < 5; i++) {
-        struct node_stats stats;
-        if (i != 1) {
-            node_stats(world_node(world, i), &stats);
-            owed += stats.hints_pending;
-        }
+    cluster_set(c, 3, key, "v2");
+    for (unsigned i = 0; i < 20; i++) { /* others keep hints for n2, too */
+        snprintf(other, sizeof other, "other%u", i);
+        cluster_set(c, 3 + i % 3, other, "v");
     }
-    cluster_expect_true(c, owed == 1, "the hint is kept");
+    cluster_elapse_ms(c, 100);
+    uint64_t owed = hints_owed_in_all(c);
+    cluster_expect_true(c, owed > 5, "several keep hints for n2");
+    cluster_crash(c, 1); /* so that all dial it anew, by both addresses */
+    cluster_elapse_ms(c, 100);
+    cluster_restart(c, 1);
+    cluster_elapse_ms(c, 30000);
+    cluster_expect_true(c, hints_owed_in_all(c) == owed, "the hints are kept");
+    cluster_expect_stored(c, 1, key, "nothing");
     cluster_expect_stored(c, 2, key, "{v1}");
     cluster_restart(c, 2);
     cluster_await_up(c, 2);
     cluster_elapse_ms(c, 5000);
     cluster_expect_stored(c, 2, key, "{v2}");
+    cluster_expect_true(c, hints_owed_in_all(c) == 0, "and come where they belong");
     cluster_stop(&c);
 }

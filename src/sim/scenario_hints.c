@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "replication/preflist.h"
 #include "sim/mem.h"
 #include "store/store_mem.h"
 
@@ -151,7 +152,19 @@ void scenario_hint_delivers_stale(struct cluster *c) {
     }
 }
 
-/* A home is away and the hints for it have hardly any room: writes go on, what is not kept is counted. */
+static bool is_home(struct cluster *c, const char *key, unsigned node) {
+    unsigned homes[PREFLIST_MAX_N];
+    size_t count = cluster_homes(c, key, homes, PREFLIST_MAX_N);
+    for (size_t i = 0; i < count; i++) {
+        if (homes[i] == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A home is away and the hints for it have hardly any room: writes go on, what is not kept is counted. When it is back it gets the rest by
+ * anti-entropy, which is switched off here but for that; nobody reads. */
 void scenario_hint_flood(struct cluster *c) {
     char key[16];
     for (unsigned node = 1; node <= 6; node++) {
@@ -170,11 +183,19 @@ void scenario_hint_flood(struct cluster *c) {
     }
     cluster_expect_true(c, dropped > 0, "some had no room, and were counted");
     heal(c);
+    cluster_elapse_ms(c, 10000);
+    uint64_t delivered = 0;
     for (unsigned i = 0; i < 300; i++) {
         snprintf(key, sizeof key, "flood%u", i);
-        struct op *read = cluster_await(c, cluster_get_r_later(c, 2, key, 3));
-        cluster_expect_true(c, read->err == RD_OK && read->object.count == 1, "all are there");
+        if (is_home(c, key, 2)) {
+            cluster_expect_stored(c, 2, key, "{v}");
+        }
     }
+    for (unsigned node = 1; node <= 6; node++) {
+        delivered += stats_of(c, node).hints_delivered;
+        cluster_expect_true(c, stats_of(c, node).read_repairs == 0, "nobody has read");
+    }
+    cluster_expect_true(c, delivered > 0, "some came as hints");
 }
 
 /* Only fallbacks have a write. However little room is left, they keep it; and they do not acknowledge
