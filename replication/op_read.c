@@ -160,12 +160,16 @@ static void fail(struct coordinator *co, struct request *request) {
     repair_all(co, request);
     co->core->stats.quorum_failures_read++;
     bool out = request->rmw != NULL && op_rmw_is_out(request);
-    coordinator_fail(co, request, out ? RD_EUNKNOWN : RD_ENOQUORUM,
-                     "%u of %u replicas answered, %u are needed%s", quorum_counted(&op->quorum),
-                     op->home_count, op->quorum.needed,
-                     out                    ? "; the write may have happened"
-                     : request->rmw != NULL ? "; nothing was written"
-                                            : "");
+    uint32_t counted = quorum_counted(&op->quorum);
+    coordinator_fail(
+        co, request, out ? RD_EUNKNOWN : RD_ENOQUORUM,
+        "%u of %u replicas answered, %u are needed%s%s", counted, op->home_count, op->quorum.needed,
+        counted < op->quorum.needed
+            ? ""
+            : ", one of them a home of the key: that others have nothing proves nothing",
+        out                    ? "; the write may have happened"
+        : request->rmw != NULL ? "; nothing was written"
+                               : "");
 }
 
 void op_read_start(struct coordinator *co, struct request *request, uint32_t r, bool monotonic) {

@@ -73,6 +73,7 @@ static void neighbour(struct lab *lab, size_t from, size_t to, const char *verb)
 }
 
 void lab_silence(struct lab *lab, size_t from, size_t to) {
+    lab->reach.talks[from] &= ~(1u << to);
     neighbour(lab, from, to, "replace");
 }
 
@@ -161,6 +162,7 @@ void lab_start(struct lab *lab, size_t i) {
 }
 
 void lab_kill(struct lab *lab, size_t i) {
+    lab->reach.talks[i] &= ~(1u << i);
     kill(lab->nodes[i].pid, SIGKILL);
     int status = proc_wait(lab->nodes[i].pid);
     lab->nodes[i].pid = 0;
@@ -168,6 +170,7 @@ void lab_kill(struct lab *lab, size_t i) {
 }
 
 void lab_pause(struct lab *lab, size_t i) {
+    lab->reach.talks[i] &= ~(1u << i);
     kill(lab->nodes[i].pid, SIGSTOP);
     WAIT_FOR(waitpid(lab->nodes[i].pid, NULL, WUNTRACED | WNOHANG) == lab->nodes[i].pid);
     lab->nodes[i].paused = true;
@@ -248,12 +251,19 @@ long long lab_info(const struct lab *lab, size_t i, const char *field) {
     return value;
 }
 
+static void all_talk(struct lab *lab) {
+    for (size_t i = 0; i < LAB_NODES; i++) {
+        lab->reach.talks[i] = (1u << LAB_NODES) - 1;
+    }
+}
+
 void lab_wait(struct lab *lab) {
     for (size_t i = 0; i < LAB_NODES; i++) {
         ck_assert_int_eq(waitpid(lab->nodes[i].pid, NULL, WNOHANG), 0);
         WAIT_FOR(lab_info(lab, i, "cluster_open") == 1);
         WAIT_FOR(lab_info(lab, i, "members_up") == LAB_NODES);
     }
+    all_talk(lab);
 }
 
 void lab_close(struct lab **handle) {

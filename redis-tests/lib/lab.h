@@ -27,6 +27,8 @@ struct lab_node {
 struct lab {
     struct lab_node nodes[LAB_NODES];
     struct shop_address addresses[LAB_NODES];
+    struct shop_reach
+        reach; /* a node counts as in reach again only when lab_wait has seen that it is */
 };
 
 /* Takes this process into a network namespace of its own. False if the system does not let it, or has no tools for it; `why` says what is

@@ -76,7 +76,6 @@ static bool go_elsewhere(struct shopper *shopper) {
 
 /* One try. NULL: it failed, and last_error says how. */
 static redisReply *attempt(struct shopper *shopper, int argc, const char **argv) {
-    shopper->no_quorum = false;
     if (shopper->redis == NULL && !dial(shopper)) {
         snprintf(shopper->last_error, sizeof shopper->last_error, "node %zu: nobody answers",
                  shopper->node + 1);
@@ -92,7 +91,6 @@ static redisReply *attempt(struct shopper *shopper, int argc, const char **argv)
     if (reply->type == REDIS_REPLY_ERROR) {
         snprintf(shopper->last_error, sizeof shopper->last_error, "node %zu, %s: %s",
                  shopper->node + 1, argv[0], reply->str);
-        shopper->no_quorum = strncmp(reply->str, "NOQUORUM", strlen("NOQUORUM")) == 0;
         freeReplyObject(reply);
         return NULL;
     }
@@ -104,6 +102,38 @@ static void note(struct shop *shop, uint64_t took_ms) {
     while (took_ms > longest &&
            !atomic_compare_exchange_weak(&shop->longest_ms, &longest, took_ms)) {
     }
+}
+
+/* Whom `node` can talk to, both ways, itself counted if it runs: bits. */
+static unsigned in_reach(const struct shop *shop, size_t node) {
+    unsigned reached = 0;
+    for (size_t other = 0; other < shop->node_count; other++) {
+        const struct shop_reach *reach = shop->reach;
+        bool there =
+            reach == NULL ||
+            ((reach->talks[node] >> other & 1) != 0 && (reach->talks[other] >> node & 1) != 0 &&
+             (reach->talks[node] >> node & 1) != 0 && (reach->talks[other] >> other & 1) != 0);
+        reached |= (unsigned)there << other;
+    }
+    return reached;
+}
+
+static void note_failure(struct shopper *shopper, const char **argv, const char *first,
+                         unsigned before) {
+    struct shop *shop = shopper->shop;
+    int at = shop->failure_count++;
+    if (at >= SHOP_MAX_FAILURES) {
+        return;
+    }
+    struct shop_failure *failure = &shop->failures[at];
+    snprintf(failure->key, sizeof failure->key, "%s", argv[1]);
+    snprintf(failure->command, sizeof failure->command, "%s", argv[0]);
+    snprintf(failure->first, sizeof failure->first, "%s", first);
+    snprintf(failure->second, sizeof failure->second, "%s", shopper->last_error);
+    failure->node = shopper->node;
+    failure->before = before;
+    failure->after = in_reach(shop, shopper->node);
+    failure->noted = true;
 }
 
 /* The request, tried once more if it has to be. NULL: it failed. */
@@ -121,16 +151,13 @@ static redisReply *request(struct shopper *shopper, int argc, ...) {
     if (reply == NULL && !shopper->shop->stop) {
         char first[sizeof shopper->last_error];
         memcpy(first, shopper->last_error, sizeof first);
-        bool unreadable = shopper->no_quorum && strcmp(argv[0], "DYNGET") == 0;
         shopper->shop->retried++;
         proc_sleep_ms(PAUSE_MS);
         go_elsewhere(shopper);
+        unsigned before = in_reach(shopper->shop, shopper->node);
         reply = attempt(shopper, argc, argv);
-        if (reply == NULL && unreadable && shopper->no_quorum) {
-            shopper->shop->unreadable++;
-        } else if (reply == NULL) {
-            shopper->shop->failed++;
-            fprintf(stderr, "a request failed twice: %s; then %s\n", first, shopper->last_error);
+        if (reply == NULL) {
+            note_failure(shopper, argv, first, before);
         }
     }
     shopper->shop->requests++;
@@ -256,8 +283,10 @@ static void *run_shopper(void *arg) {
 
 /* ---- the shop -------------------------------------------------------------------------------------- */
 
-void shop_open(struct shop *shop, const struct shop_address *nodes, size_t count) {
+void shop_open(struct shop *shop, const struct shop_address *nodes, size_t count,
+               const struct shop_reach *reach) {
     memset(shop, 0, sizeof *shop);
+    shop->reach = reach;
     shop->node_count = count;
     memcpy(shop->nodes, nodes, count * sizeof *nodes);
     shop->shoppers = calloc(SHOP_SHOPPERS, sizeof *shop->shoppers);
@@ -278,16 +307,17 @@ void shop_wait(const struct shop *shop, int more) {
 }
 
 void shop_mark(struct shop *shop) {
-    shop->requests = shop->retried = shop->failed = shop->unreadable = 0;
+    shop->requests = shop->retried = shop->failed = shop->unservable = 0;
     shop->longest_ms = 0;
 }
 
 void shop_print(const struct shop *shop, const char *phase) {
-    fprintf(stderr,
-            "%-28s %6d requests, %3d retried, %d failed, %d without a copy, the longest took %llu "
-            "ms\n",
-            phase, shop->requests, shop->retried, shop->failed, shop->unreadable,
-            (unsigned long long)shop->longest_ms);
+    fprintf(
+        stderr,
+        "%-28s %6d requests, %3d retried, %d failed, %d could not be served, the longest took %llu "
+        "ms\n",
+        phase, shop->requests, shop->retried, shop->failed, shop->unservable,
+        (unsigned long long)shop->longest_ms);
 }
 
 void shop_stop(struct shop *shop) {
@@ -344,6 +374,70 @@ static int missing_from_carts(const struct shop *shop, redisContext *redis, size
     return missing;
 }
 
+/* The field `name` of a map that came as an array; "" if there is none. */
+static const char *field(const redisReply *map, const char *name) {
+    for (size_t i = 0; i + 1 < map->elements; i += 2) {
+        if (strcmp(map->element[i]->str, name) == 0) {
+            return map->element[i + 1]->str != NULL ? map->element[i + 1]->str : "";
+        }
+    }
+    return "";
+}
+
+/* The homes of a key: bits. */
+static unsigned homes_of(const struct shop *shop, redisContext *redis, const char *key) {
+    redisReply *reply = ask(redis, "DYNPREFLIST", key);
+    const redisReply *list = reply->element[5]; /* behind "slot", "partition", "nodes" */
+    unsigned homes = 0;
+    for (size_t i = 0; i < list->elements; i++) {
+        for (size_t node = 0; node < shop->node_count; node++) {
+            char address[100];
+            snprintf(address, sizeof address, "%s:%d", shop->nodes[node].host,
+                     shop->nodes[node].port);
+            bool home = strcmp(field(list->element[i], "role"), "home") == 0 &&
+                        strcmp(field(list->element[i], "address"), address) == 0;
+            homes |= (unsigned)home << node;
+        }
+    }
+    freeReplyObject(reply);
+    return homes;
+}
+
+/* Why nobody could have served it; NULL: somebody could. */
+static const char *excuse(const struct shop *shop, const struct shop_failure *failure,
+                          unsigned homes) {
+    unsigned reached = failure->before & failure->after, all = (1u << shop->node_count) - 1;
+    if ((failure->before & ~failure->after) != 0) {
+        return "it was struck by another fault";
+    }
+    if (__builtin_popcount(reached) < SHOP_QUORUM) {
+        return "it reached too few nodes";
+    }
+    if (strcmp(failure->command, "DYNGET") == 0 && (reached & homes) == 0) {
+        return "it reached no home of the key";
+    }
+    if (strstr(failure->second, "the context names") != NULL && reached != all) {
+        return "it did not reach all who may know the context";
+    }
+    return NULL;
+}
+
+void shop_judge(struct shop *shop) {
+    redisContext *redis = open_node(shop, 0);
+    ck_assert_int_le(shop->failure_count, SHOP_MAX_FAILURES);
+    for (; shop->judged < shop->failure_count; shop->judged++) {
+        const struct shop_failure *failure = &shop->failures[shop->judged];
+        WAIT_FOR(failure->noted);
+        const char *why = excuse(shop, failure, homes_of(shop, redis, failure->key));
+        shop->failed += why == NULL;
+        shop->unservable += why != NULL;
+        fprintf(stderr, "failed twice (%s): %s %s: %s; then %s\n",
+                why != NULL ? why : "WITHOUT EXCUSE", failure->command, failure->key,
+                failure->first, failure->second);
+    }
+    redisFree(redis);
+}
+
 /* The number of some sibling must be the last acknowledged one or a later one; a clock that was wrong may have put another one first. */
 static int wrong_registers(const struct shop *shop, redisContext *redis, size_t node) {
     int wrong = 0;
@@ -395,16 +489,6 @@ void shop_verify(const struct shop *shop) {
         redisFree(redis);
     }
     ck_assert_int_eq(wrong, 0);
-}
-
-/* The field `name` of a map that came as an array; "" if there is none. */
-static const char *field(const redisReply *map, const char *name) {
-    for (size_t i = 0; i + 1 < map->elements; i += 2) {
-        if (strcmp(map->element[i]->str, name) == 0) {
-            return map->element[i + 1]->str != NULL ? map->element[i + 1]->str : "";
-        }
-    }
-    return "";
 }
 
 static bool key_agrees(redisContext *redis, const char *key) {
