@@ -22,6 +22,17 @@ bench_load_LDADD = $(BENCH_LIBS)
 bench_limits_SOURCES = bench/limits.c bench/echo.c bench/echo.h
 bench_limits_LDADD = $(BENCH_LIBS)
 
+# Instruction counts of the hot paths, compared with committed ones. Sanitized they would say nothing.
+EXTRA_PROGRAMS += bench/hotpath
+bench_hotpath_SOURCES = bench/hotpath.c
+bench_hotpath_LDADD = $(UP_TO_SERVER)
+if PLAIN
+check_DATA += bench/hotpath
+TESTS += bench/regress
+endif
+dist_check_SCRIPTS += bench/regress
+EXTRA_DIST += bench/instructions.txt
+
 bench: bench/store bench/load bench/limits
 .PHONY: bench
 EXTRA_DIST += bench/run bench/lib

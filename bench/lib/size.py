@@ -4,7 +4,7 @@ import threading
 import time
 
 from measure import alternate, load, load_command
-from servers import info
+from servers import Client, info
 from speed import asker, fill, short
 
 MB = 1 << 20
@@ -88,8 +88,6 @@ def idle_connections(bench, table, plain):
     o = bench.options
     server = plain.servers[0]
     count = min(10000, bench.files - 200)
-    before = server.resident_bytes()
-    per_connection = []
 
     def with_idle(test, pipeline):
         holder = subprocess.Popen(load_command(bench, plain.addresses(), {"idle": count, "clients": 1, "rate": 1, "seconds": 3600}),
@@ -97,7 +95,6 @@ def idle_connections(bench, table, plain):
         try:
             while info(server, "connected_clients") < count:
                 time.sleep(0.05)
-            per_connection.append((server.resident_bytes() - before) / count / 1024)
             return asker(bench, plain, keys=o.keys[0], reads=test == "get" and 1 or 0, pipeline=pipeline)()
         finally:
             holder.terminate()
@@ -112,7 +109,23 @@ def idle_connections(bench, table, plain):
         for pipeline in o.pipelines:
             results = alternate(o.rounds, lambda: with_idle(test, pipeline), lambda: without(test, pipeline))
             table.compare(f"{count} idle connections {test.upper()} P{pipeline}", results, 0.9)
-    table.add("KB of memory per idle connection", per_connection[0], 4, [per_connection[0] / 4], 1.0, most=True)
+
+
+def connection_memory(bench, table, node):
+    """Resident memory of a fresh node before and after connections that have said one thing each."""
+    fresh = node()
+    server = fresh.servers[0]
+    count = min(10000, bench.files - 200)
+    before = server.resident_bytes()
+    clients = []
+    for _ in range(count):
+        clients.append(Client(server.port))
+        clients[-1].ask("PING")
+    each = (server.resident_bytes() - before) / count / 1024
+    table.add(f"KB of resident memory for each of {count} connections", each, 4, [each / 4], 1.0, most=True)
+    for client in clients:
+        client.close()
+    bench.drop(fresh)
 
 
 def growth(bench, table):
@@ -125,6 +138,7 @@ def growth(bench, table):
     plain = node()
     fill(bench, plain, base)
     if "idle" in o.growth:
+        connection_memory(bench, table, node)
         idle_connections(bench, table, plain)
     if "siblings" in o.growth:
         grown = node()
