@@ -74,13 +74,20 @@ class Table:
         print(f"\n{part}: {text}\n  {'':48}{'ours':>10}{'theirs':>10}{'ratio':>7} {'(min - max)':<14}{'target':<9}holds", flush=True)
 
     def add(self, what, ours, theirs, ratios, target, note="", most=False):
-        """`ratios`: within rounds. `target`: None is for information; at least so much, or with `most` at most so much."""
-        ratio = statistics.median(ratios)
+        """`ratios`: within rounds; empty: there is nothing to compare with. `target`: None is for information; at least so much, or with
+        `most` at most so much."""
+        ratio, spread = "", ""
+        if ratios:
+            ratio, spread = statistics.median(ratios), f"({min(ratios):.2f} - {max(ratios):.2f})"
         holds = "" if target is None else "yes" if (ratio <= target if most else ratio >= target) else "no"
         sign = "" if target is None else f"{'<=' if most else '>='} {target:g}"
-        self.rows.append((self.part + ": " + what, ours, theirs, ratio, min(ratios), max(ratios), sign, holds, note))
-        print(f"  {what:48}{number(ours):>10}{number(theirs):>10}{ratio:7.2f} {f'({min(ratios):.2f} - {max(ratios):.2f})':<14}"
-              f"{sign:<9}{holds:<5}{note}", flush=True)
+        self.rows.append((self.part + ": " + what, ours, theirs, ratio, min(ratios, default=""), max(ratios, default=""), sign, holds, note))
+        print(f"  {what:48}{number(ours):>10}{number(theirs):>10}{f'{ratio:.2f}' if ratios else '':>7} {spread:<14}{sign:<9}{holds:<5}{note}",
+              flush=True)
+
+    def tell(self, what, value, note=""):
+        """A figure beside which there is nothing."""
+        self.add(what, value, None, [], None, note)
 
     def compare(self, what, results, target=None, field="ops_per_s", most=False, note=""):
         """Of two lists of results, the ratio of a field within each round."""
@@ -118,7 +125,7 @@ plot "{data}" using 3:2:4:5:7:ytic(1) with xerrorbars pt 7 lc variable, "{data}"
 
 
 def number(value):
-    if value == 0 or value is None:
+    if not value:
         return "-"
     if value >= 1e6:
         return f"{value / 1e6:.2f}M"

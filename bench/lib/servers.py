@@ -120,9 +120,10 @@ class Server:
             return int(re.search(r"VmRSS:\s*(\d+)", status.read()).group(1)) * 1024
 
     def processor_seconds(self):
+        """Spent by the program, and by the kernel for it."""
         with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as stat:
             fields = stat.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return [int(fields[at]) / os.sysconf("SC_CLK_TCK") for at in (11, 12)]
 
 
 def ask(server, *words):
@@ -189,6 +190,10 @@ class Group:
 
     def addresses(self):
         return [server.address() for server in self.asked]
+
+    def processor_seconds(self):
+        """Of all servers together."""
+        return [sum(parts) for parts in zip(*(server.processor_seconds() for server in self.servers))]
 
     def remove(self):
         for server in self.servers:

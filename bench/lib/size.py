@@ -68,7 +68,7 @@ def memory(bench, table):
     table.add("largest resident memory (MB), and its bound", largest / MB, bound / MB, [largest / bound], 1.0, most=True,
               note=f"cache {cache // MB} + memtables {MEMTABLES // MB} + fixed {FIXED // MB}")
     now, cached = large.servers[0].resident_bytes(), info(large.servers[0], "store_cache_bytes", "store_memtable_bytes")
-    table.add("with all in the cache: resident bytes per key", now / keys, None, [0], None, f"cache {cached[0] / keys:.0f} of them")
+    table.tell("with a cache for all: resident bytes per key", now / keys, f"cache {cached[0] / keys:.0f}, memtables {cached[1] / keys:.0f} of them")
     bench.drop(small, large)
 
 

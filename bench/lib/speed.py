@@ -1,5 +1,6 @@
 """Parts one, three, familiar, limits: requests per second beside Redis, and what the machine could do."""
 import re
+import statistics
 import subprocess
 
 from measure import alternate, load
@@ -9,10 +10,26 @@ VALUE_BYTES = 100
 
 
 def asker(bench, group, **options):
-    """A function that measures once."""
+    """A function that measures once: what bench/load says, and the servers' processor time per request."""
     o = bench.options
     settings = {"clients": CLIENTS, "value_bytes": VALUE_BYTES, "seconds": o.seconds, "warmup": o.warmup, **options}
-    return lambda: load(bench, group.addresses(), **settings)
+
+    def measure():
+        before = group.processor_seconds()
+        result = load(bench, group.addresses(), **settings)
+        spent = [b - a for a, b in zip(before, group.processor_seconds())]
+        # The warm-up has cost as much per request as the rest.
+        requests = max(1, result["ops"] * (o.seconds + o.warmup) / o.seconds)
+        result["server_us"], result["kernel_us"] = sum(spent) / requests * 1e6, spent[1] / requests * 1e6
+        return result
+
+    return measure
+
+
+def cost(table, what, results):
+    """The servers' processor time, which says more than the clock on a machine that others use too."""
+    kernel = [statistics.median(result["kernel_us"] for result in side) for side in results]
+    table.compare(what + " server us", results, None, "server_us", most=True, note=f"of it in the kernel {kernel[0]:.1f}, theirs {kernel[1]:.1f}")
 
 
 def fill(bench, group, keys, **options):
@@ -39,6 +56,7 @@ def one(bench, table):
                     what = f"{test.upper()} P{pipeline} {fsync} {short(keys)}"
                     table.compare(what, results, 1.0)
                     table.compare(what + " p99", results, 1.2, "p99_us", most=True)
+                    cost(table, what, results)
             bench.drop(*pair)
 
 
@@ -61,11 +79,14 @@ def three(bench, table):
                 results = both({}, {"wait": 1})
                 table.compare(f"SET / SET+WAIT 1 {at}", results, 2.0 if deep else 1.2)
                 table.compare(f"SET / SET+WAIT 1 {at} p99", results, None, "p99_us", most=True)
+                cost(table, f"SET / SET+WAIT 1 {at}", results)
                 if deep:
                     table.compare(f"SET / 16 SETs then one WAIT {at}", both({}, {"wait": 1, "wait_once": True}))
                 table.compare(f"SET / asynchronous SET {at}", both({}, {}), 0.6)
             if "get" in o.tests:
-                table.compare(f"GET R=2 / GET {at}", both({"reads": 1}, {"reads": 1}), 0.5 if deep else 0.7)
+                results = both({"reads": 1}, {"reads": 1})
+                table.compare(f"GET R=2 / GET {at}", results, 0.5 if deep else 0.7)
+                cost(table, f"GET R=2 / GET {at}", results)
                 table.compare(f"GET R=1 to homes / GET {at}", both({"reads": 1, "read_quorum": 1, "homes": True}, {"reads": 1}), 0.9)
         bench.drop(*pair)
 
@@ -106,8 +127,7 @@ def limits(bench, table):
     if run.returncode != 0:
         raise SystemExit(f"bench/run: bench/limits: {run.stderr}")
     for line in run.stdout.splitlines():
-        found = re.match(r"(.*): ([\d.]+)(/s.*)?$", line)
-        if found:
-            table.add(found.group(1), float(found.group(2)), None, [0], None, found.group(3) or "")
+        what, rate, note = re.match(r"(.*): (\d+)/s ?(.*)$", line).groups()
+        table.tell(what, float(rate), note)
 
 
