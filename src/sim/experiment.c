@@ -22,6 +22,10 @@ uint32_t experiment_size(const struct experiment_run *run, uint32_t whole) {
     return size > 0 ? size : 1;
 }
 
+bool experiment_skips(const struct experiment_run *run, size_t i, size_t count) {
+    return run->percent < 100 && i > 0 && i + 1 < count;
+}
+
 size_t experiment_few(const struct experiment_run *run, size_t count) {
     return run->percent < 100 && count > 2 ? 2 : count;
 }

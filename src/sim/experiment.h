@@ -52,6 +52,9 @@ enum rd_err experiment_run(struct experiment_run *run, const struct experiment *
 /* So much of `whole`, for the run's size, at least 1. */
 uint32_t experiment_size(const struct experiment_run *run, uint32_t whole);
 
+/* True if a run of its size does not try setting i of `count`: a small one tries the first and the last. */
+bool experiment_skips(const struct experiment_run *run, size_t i, size_t count);
+
 /* How many of `count` settings a run of its size tries: all, or the first two. */
 size_t experiment_few(const struct experiment_run *run, size_t count);
 

@@ -129,15 +129,16 @@ void experiment_anti_entropy(struct experiment_run *run) {
     struct results *table = experiment_table(
         run, "anti-entropy", "anti-entropy: two replicas of M keys that differ in K", "M K",
         metrics, METRICS);
-    experiment_steps(run, run->seeds * (uint32_t)(COUNT(key_counts) * COUNT(differing)));
-    for (size_t m = 0; m < COUNT(key_counts); m++) {
+    size_t sizes = experiment_few(run, COUNT(key_counts)),
+           few = experiment_few(run, COUNT(differing));
+    experiment_steps(run, run->seeds * (uint32_t)(sizes * few));
+    for (size_t m = 0; m < sizes; m++) {
         struct cases cases = {run, table, full_disk(experiment_size(run, key_counts[m]))};
-        experiment_split(
-            run, &(struct experiment_split){.count = run->seeds * (uint32_t)COUNT(differing),
-                                            .figures = METRICS,
-                                            .arg = &cases,
-                                            .measure = measure,
-                                            .take = take});
+        experiment_split(run, &(struct experiment_split){.count = run->seeds * (uint32_t)few,
+                                                         .figures = METRICS,
+                                                         .arg = &cases,
+                                                         .measure = measure,
+                                                         .take = take});
         store_mem_image_free(&cases.full.image);
     }
     struct plot plot;

@@ -10,10 +10,12 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SECOND_US UINT64_C(1000000)
 
-enum { READS, WRITES, METRICS };
+enum { READS, WRITES, STALE, METRICS };
 
 static const struct results_metric metrics[METRICS] = {
-    {"reads_served_percent", "reads served %", 2}, {"writes_served_percent", "writes served %", 2}};
+    {"reads_served_percent", "reads served %", 2},
+    {"writes_served_percent", "writes served %", 2},
+    {"stale_percent", "stale %", 2}};
 
 static const uint32_t quorums[][2] = {{1, 1}, {2, 2}, {1, 3}, {3, 1}};
 
@@ -79,8 +81,11 @@ static void run_story(struct experiment_run *run, size_t q, bool sloppy, uint64_
     elapse_to(lab, start_us, END_S);
     load_stop(load);
     for (size_t p = 0; p < COUNT(phases); p++) {
-        sample(load, table, results_row(table, "%s %u %u %s", name, r, w, phases[p].name),
-               start_us + phases[p].from_s * SECOND_US, start_us + phases[p].to_s * SECOND_US);
+        size_t row = results_row(table, "%s %u %u %s", name, r, w, phases[p].name);
+        uint64_t from_us = start_us + phases[p].from_s * SECOND_US;
+        uint64_t to_us = start_us + phases[p].to_s * SECOND_US;
+        sample(load, table, row, from_us, to_us);
+        results_sample(table, row, STALE, load_stale_percent(load, from_us, to_us));
     }
     for (uint32_t second = 0; second < END_S; second++) {
         sample(load, line, results_row(line, "%s %u %u %u", name, r, w, second),
@@ -101,6 +106,9 @@ void experiment_availability(struct experiment_run *run) {
     line->quiet = true;
     experiment_steps(run, run->seeds * 2 * (uint32_t)COUNT(quorums));
     for (size_t q = 0; q < 2 * COUNT(quorums); q++) {
+        if (experiment_skips(run, q % COUNT(quorums), COUNT(quorums))) {
+            continue;
+        }
         for (uint32_t s = 0; s < run->seeds; s++) {
             run_story(run, q % COUNT(quorums), q >= COUNT(quorums), run->seed + s, table, line);
         }

@@ -57,6 +57,10 @@ void experiment_drops(struct experiment_run *run) {
     for (size_t w = 0; w < COUNT(write_quorums); w++) {
         for (size_t k = 0; k < COUNT(waits_ms); k++) {
             for (size_t d = 0; d < COUNT(drops); d++) {
+                if (experiment_skips(run, d, COUNT(drops)) ||
+                    experiment_skips(run, w, COUNT(write_quorums))) {
+                    continue;
+                }
                 size_t row =
                     results_row(table, "%u %u %u", write_quorums[w], waits_ms[k], drops[d]);
                 for (uint32_t s = 0; s < run->seeds; s++) {

@@ -17,12 +17,13 @@
 #define AFTER_US (6 * SECOND_US)
 #define WINDOW_US (SECOND_US / 2)
 
-enum { READ_MS, RATIO, READ_P99, FIRST_MS, WRITE_MS, FAILED, METRICS };
+enum { READ_MS, RATIO, READ_P99, FIRST_MS, WRITE_MS, FAILED, STALE, METRICS };
 
 static const struct results_metric metrics[METRICS] = {
     {"read_ms", "read ms", 1},         {"read_ratio", "x before", 2},
     {"read_p99_ms", "read p99 ms", 1}, {"first_second_read_ms", "first second ms", 1},
-    {"write_ms", "write ms", 1},       {"failed_percent", "failed %", 2}};
+    {"write_ms", "write ms", 1},       {"failed_percent", "failed %", 2},
+    {"stale_percent", "stale %", 2}};
 
 enum { LINE_MEAN, LINE_P99, LINE_WRITE, LINE_SERVED, LINE_METRICS };
 
@@ -88,6 +89,8 @@ static void take(const struct load *load, uint64_t failure_us, struct results *r
     results_sample(results, row, READ_P99, reads.p99_ms);
     results_sample(results, row, FIRST_MS, first.mean_ms);
     results_sample(results, row, WRITE_MS, writes.mean_ms);
+    results_sample(results, row, STALE,
+                   load_stale_percent(load, failure_us - BEFORE_US, failure_us + AFTER_US));
     if (asked > 0) {
         results_sample(results, row, FAILED,
                        100.0 * (double)(asked - reads.served - writes.served) / (double)asked);
@@ -124,7 +127,10 @@ static void run_failure(struct experiment_run *run, const struct setting *settin
 
 static void run_way(struct experiment_run *run, enum failing way, uint32_t failed,
                     struct results *table, struct results *line) {
-    for (size_t i = 0; i < experiment_few(run, COUNT(quorums)); i++) {
+    for (size_t i = 0; i < COUNT(quorums); i++) {
+        if (experiment_skips(run, i, COUNT(quorums))) {
+            continue;
+        }
         size_t q = COUNT(quorums) - 1 - i; /* R=3 first: it is plotted */
         struct setting setting = {quorums[q][0], quorums[q][1], failed, way};
         size_t row = results_row(table, "%s %u %u %u", failed > 0 ? way_names[way] : "none",
@@ -146,10 +152,11 @@ void experiment_failures(struct experiment_run *run) {
     line->quiet = true;
     experiment_steps(run, run->seeds * (uint32_t)COUNT(quorums) * (1 + 2 * WAYS));
     run_way(run, KILLED, 0, table, line);
-    int ways = run->percent < 100 ? 1 : WAYS;
-    for (int way = 0; way < ways; way++) {
-        run_way(run, (enum failing)way, 1, table, line);
-        run_way(run, (enum failing)way, 2, table, line);
+    for (int way = 0; way < WAYS; way++) {
+        for (uint32_t failed = 1; failed <= 2 && !experiment_skips(run, (size_t)way + 1, WAYS + 1);
+             failed += run->percent < 100 ? 2 : 1) {
+            run_way(run, (enum failing)way, failed, table, line);
+        }
     }
     struct plot plot;
     plot_init(&plot, "failures", "failures at second 0: N=5 R=3 W=3 on 10 nodes");

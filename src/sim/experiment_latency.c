@@ -11,12 +11,13 @@
 #define N 5
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { READ_MS, READ_P99, WRITE_MS, WRITE_P99, RATE, FRAMES, METRICS };
+enum { READ_MS, READ_P99, WRITE_MS, WRITE_P99, RATE, FRAMES, STALE, METRICS };
 
 static const struct results_metric metrics[METRICS] = {
     {"read_ms", "read ms", 1},           {"read_p99_ms", "read p99 ms", 1},
     {"write_ms", "write ms", 1},         {"write_p99_ms", "write p99 ms", 1},
-    {"requests_per_s", "requests/s", 0}, {"frames_per_request", "frames/request", 1}};
+    {"requests_per_s", "requests/s", 0}, {"frames_per_request", "frames/request", 1},
+    {"stale_percent", "stale %", 2}};
 
 static const uint32_t quorums[][2] = {{1, 1}, {2, 2}, {3, 3}, {1, 5}, {5, 1}, {5, 5}};
 static const uint32_t delays_ms[] = {5, 10, 20, 40, 80};
@@ -55,6 +56,7 @@ static void run_load(const struct setting *setting, uint64_t measured_us, uint64
     results_sample(results, row, WRITE_P99, writes.p99_ms);
     results_sample(results, row, RATE, served * 1e6 / (double)measured_us);
     results_sample(results, row, FRAMES, served > 0 ? frames / served : 0);
+    results_sample(results, row, STALE, load_stale_percent(load, from_us, to_us));
     load_free(&load);
     lab_free(&lab);
 }
@@ -65,8 +67,12 @@ static uint64_t measured_us(const struct experiment_run *run, uint32_t delay_ms)
 }
 
 static void by_delay(struct experiment_run *run, struct results *table) {
-    for (size_t q = 0; q < experiment_few(run, COUNT(quorums)); q++) {
-        for (size_t d = 0; d < experiment_few(run, COUNT(delays_ms)); d++) {
+    size_t delays = run->percent < 100 ? 1 : COUNT(delays_ms);
+    for (size_t q = 0; q < COUNT(quorums); q++) {
+        for (size_t d = 0; d < delays; d++) {
+            if (experiment_skips(run, q, COUNT(quorums))) {
+                continue;
+            }
             struct setting setting = {quorums[q][0], quorums[q][1], delays_ms[d], 20};
             size_t row = results_row(table, "%u %u %u", setting.r, setting.w, setting.delay_ms);
             for (uint32_t s = 0; s < run->seeds; s++) {

@@ -72,6 +72,9 @@ void experiment_quorum(struct experiment_run *run) {
             run_gap(run, q, MIXED, run->seed + s, mixed, all);
         }
         for (uint32_t gap = 0; gap < GAPS; gap++) {
+            if (experiment_skips(run, gap, GAPS)) {
+                continue;
+            }
             size_t row = results_row(gaps, "%u %u %u", quorums[q][0], quorums[q][1], gap);
             for (uint32_t s = 0; s < run->seeds; s++) {
                 run_gap(run, q, gap, run->seed + s, gaps, row);

@@ -66,6 +66,9 @@ static void hot_key(struct experiment_run *run, struct results *table) {
     for (size_t q = 0; q < COUNT(quorums); q++) {
         for (int repair = 0; repair < 2; repair++) {
             for (size_t d = 0; d < COUNT(drops); d++) {
+                if (experiment_skips(run, d, COUNT(drops))) {
+                    continue;
+                }
                 struct setting setting = {quorums[q][0], quorums[q][1], drops[d], 1, repair != 0};
                 size_t row = results_row(table, "%u %u %s %u", setting.r, setting.w,
                                          repair ? "repair" : "no-repair", drops[d]);
@@ -81,6 +84,10 @@ static void hot_key(struct experiment_run *run, struct results *table) {
 static void few_keys(struct experiment_run *run, struct results *table) {
     for (size_t q = 0; q < COUNT(few_quorums); q++) {
         for (size_t m = 0; m < COUNT(modes); m++) {
+            if (experiment_skips(run, m, COUNT(modes)) ||
+                experiment_skips(run, q, COUNT(few_quorums))) {
+                continue;
+            }
             struct setting setting = {few_quorums[q][0], few_quorums[q][1], modes[m].drop_percent,
                                       10, modes[m].repair};
             size_t row = results_row(table, "%u %u %s", setting.r, setting.w, modes[m].name);

@@ -1,4 +1,4 @@
-/* sim/experiment_scale: clusters of 3 to 256 nodes, measured up to 128.
+/* sim/experiment_scale: clusters of 3 to 256 nodes.
  *
  * Balance, and what a join moves, are computed from ring and preference lists with the defaults of
  * the server (4096 partitions, 256 virtual nodes, N=3). What keeps a cluster together is measured
@@ -235,19 +235,33 @@ struct worlds {
     struct results *results;
 };
 
-static uint32_t size_of(const struct worlds *worlds, uint32_t number) {
-    return world_sizes[number / worlds->run->seeds];
+/* Large worlds take as much time as all the others: fewer seeds for them. */
+static uint32_t seeds_of(uint32_t nodes, uint32_t seeds) {
+    return nodes <= 64 ? seeds : nodes <= 128 ? (seeds + 1) / 2 : (seeds + 2) / 3;
+}
+
+/* The size and the seed of a measurement. */
+static uint32_t size_of(const struct worlds *worlds, uint32_t number, uint64_t *seed) {
+    const uint32_t *size = world_sizes;
+    while (number >= seeds_of(*size, worlds->run->seeds)) {
+        number -= seeds_of(*size, worlds->run->seeds);
+        size++;
+    }
+    *seed = worlds->run->seed + number;
+    return *size;
 }
 
 static void measure_world(void *arg, uint32_t number, double *figures) {
     const struct worlds *worlds = arg;
-    measure(size_of(worlds, number), experiment_size(worlds->run, KEYS),
-            worlds->run->seed + number % worlds->run->seeds, figures);
+    uint64_t seed;
+    uint32_t size = size_of(worlds, number, &seed);
+    measure(size, experiment_size(worlds->run, KEYS), seed, figures);
 }
 
 static void take_world(void *arg, uint32_t number, const double *figures) {
     struct worlds *worlds = arg;
-    size_t row = results_row(worlds->results, "%u", size_of(worlds, number));
+    uint64_t seed;
+    size_t row = results_row(worlds->results, "%u", size_of(worlds, number, &seed));
     for (uint32_t metric = 0; metric < WORLD_METRICS; metric++) {
         results_sample(worlds->results, row, metric, figures[metric]);
     }
@@ -262,7 +276,11 @@ void experiment_scale(struct experiment_run *run) {
         world_metrics, WORLD_METRICS);
     size_t ring_sizes = experiment_few(run, COUNT(sizes));
     size_t gossip_sizes = experiment_few(run, COUNT(world_sizes));
-    experiment_steps(run, run->seeds * (uint32_t)(ring_sizes + gossip_sizes));
+    uint32_t measured = 0;
+    for (size_t i = 0; i < gossip_sizes; i++) {
+        measured += seeds_of(world_sizes[i], run->seeds);
+    }
+    experiment_steps(run, run->seeds * (uint32_t)ring_sizes + measured);
     for (size_t i = 0; i < ring_sizes; i++) {
         size_t row = results_row(ring, "%u", sizes[i]);
         for (uint32_t s = 0; s < run->seeds; s++) {
@@ -271,7 +289,7 @@ void experiment_scale(struct experiment_run *run) {
         }
     }
     struct worlds worlds = {run, world};
-    experiment_split(run, &(struct experiment_split){.count = run->seeds * (uint32_t)gossip_sizes,
+    experiment_split(run, &(struct experiment_split){.count = measured,
                                                      .figures = WORLD_METRICS,
                                                      .arg = &worlds,
                                                      .measure = measure_world,

@@ -122,6 +122,10 @@ void experiment_staleness(struct experiment_run *run) {
     for (size_t net = 0; net < COUNT(nets); net++) {
         for (size_t q = 0; q < COUNT(quorums); q++) {
             for (size_t t = 0; t < COUNT(nets[net].times_us); t++) {
+                if (experiment_skips(run, t, COUNT(nets[net].times_us)) ||
+                    experiment_skips(run, q, COUNT(quorums))) {
+                    continue;
+                }
                 run_case(run, net, q, nets[net].times_us[t], table);
             }
         }
@@ -132,9 +136,9 @@ void experiment_staleness(struct experiment_run *run) {
     static const char *const titles[] = {"one rack: 0.1 ms and 0.4 ms on average",
                                          "wide: 2 ms and 3 ms on average, heavy tail"};
     for (size_t net = 0; net < COUNT(nets); net++) {
-        struct plot_panel *panel =
-            plot_panel(&plot, titles[net], "t, ms", "stale reads, %", PLOT_LINES);
-        plot_series(panel, table, "t_ms", "simulated_percent", "net", nets[net].name, "");
+        struct plot_panel *panel = plot_panel(
+            &plot, titles[net], "t, ms", "stale reads, % (0 is not drawn)", PLOT_LINES_LOG_SHARE);
+        plot_series(panel, table, "t_ms", "simulated_percent", "net", nets[net].name, "simulated");
         plot_series(panel, table, "t_ms", "predicted_percent", "net", nets[net].name, "predicted");
     }
     experiment_plot(run, &plot);

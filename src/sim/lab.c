@@ -218,8 +218,7 @@ struct op *lab_read(struct lab *lab, const struct lab_register *reg, uint32_t no
     return lab_await(lab, lab_read_later(lab, reg, node, r));
 }
 
-/* What a GET shows: the newest sibling; 0: nothing. */
-static uint64_t shown(const struct op *read) {
+uint64_t lab_shown(const struct op *read) {
     uint64_t id = 0;
     if (read->object.count > 0) {
         const struct blob *value = read->object.siblings[0].value;
@@ -244,7 +243,7 @@ struct lab_verdict lab_judge(const struct lab_register *reg, const struct op *re
         }
     }
     if (verdict.answered) {
-        uint64_t id = shown(read);
+        uint64_t id = lab_shown(read);
         verdict.stale = id < acknowledged;
         verdict.stale_loose = id < written;
     }

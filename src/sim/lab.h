@@ -85,6 +85,9 @@ struct op *lab_read(struct lab *lab, const struct lab_register *reg, uint32_t no
 /* Runs until the request is answered, and returns it. Asserts that it is, in bounded time. */
 struct op *lab_await(struct lab *lab, struct op *op);
 
+/* The number of the value that a GET of this answer shows, the newest sibling's; 0: nothing. */
+uint64_t lab_shown(const struct op *read);
+
 /* Judges a read that is answered. */
 struct lab_verdict lab_judge(const struct lab_register *reg, const struct op *read);
 

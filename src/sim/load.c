@@ -38,7 +38,8 @@ static void ask(struct load *load, uint64_t client) {
                          .r = load->conf.r,
                          .w = load->conf.w};
     if (!read) {
-        mem_printf(&text, "value %llu", (unsigned long long)++load->next_value);
+        request.value_id = ++load->next_value;
+        mem_printf(&text, "%llu", (unsigned long long)request.value_id);
         request.value = mem_blob(buf_data(&text), buf_len(&text));
     }
     struct op *op = world_ask(lab->world, &request);
@@ -160,4 +161,68 @@ struct load_figures load_figures(const struct load *load, enum load_kind kind, u
     }
     free(times);
     return figures;
+}
+
+/* ---- staleness ------------------------------------------------------------------------------- */
+
+/* Writes by key, then by their number, which is the order of asking. */
+static int by_key(const void *a, const void *b) {
+    const struct op *left = *(const struct op *const *)a, *right = *(const struct op *const *)b;
+    uintptr_t key = (uintptr_t)left->key, other = (uintptr_t)right->key;
+    return key != other ? (key > other) - (key < other)
+                        : (left->value_id > right->value_id) - (left->value_id < right->value_id);
+}
+
+/* All writes of the load, sorted; owned by the caller. */
+static const struct op **sorted_writes(const struct load *load, size_t *count) {
+    const struct history *history = world_history(load->lab->world);
+    const struct op **writes = mem_zero(history->count * sizeof *writes);
+    *count = 0;
+    for (size_t i = load->first_op; i < history->count; i++) {
+        if (history->ops[i]->kind == CLIENT_WRITE) {
+            writes[(*count)++] = history->ops[i];
+        }
+    }
+    qsort(writes, *count, sizeof *writes, by_key);
+    return writes;
+}
+
+static bool is_stale(const struct op *read, const struct op **writes, size_t count) {
+    struct op sought = {.key = read->key}; /* the place before the key's first write */
+    const struct op *shown = NULL;
+    uint64_t id = lab_shown(read), latest_asked_us = 0;
+    size_t low = 0, high = count;
+    while (low < high) {
+        const struct op *place = &sought, *middle = writes[(low + high) / 2];
+        if (by_key(&middle, &place) < 0) {
+            low = (low + high) / 2 + 1;
+        } else {
+            high = (low + high) / 2;
+        }
+    }
+    for (size_t i = low; i < count && writes[i]->key == read->key; i++) {
+        const struct op *write = writes[i];
+        shown = write->value_id == id ? write : shown;
+        if (write->answered && write->err == RD_OK && write->answered_us <= read->asked_us &&
+            write->asked_us > latest_asked_us) {
+            latest_asked_us = write->asked_us;
+        }
+    }
+    return latest_asked_us > 0 &&
+           (shown == NULL || (shown->answered && shown->answered_us < latest_asked_us));
+}
+
+double load_stale_percent(const struct load *load, uint64_t from_us, uint64_t to_us) {
+    const struct history *history = world_history(load->lab->world);
+    size_t count, reads = 0, stale = 0;
+    const struct op **writes = sorted_writes(load, &count);
+    for (size_t i = load->first_op; i < history->count; i++) {
+        const struct op *op = history->ops[i];
+        if (counts(op, LOAD_READS, from_us, to_us) && op->answered && op->err == RD_OK) {
+            reads++;
+            stale += is_stale(op, writes, count);
+        }
+    }
+    free(writes);
+    return reads > 0 ? 100.0 * (double)stale / (double)reads : 0;
 }

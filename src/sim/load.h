@@ -36,6 +36,11 @@ void load_stop(struct load *load);
 /* Frees and nulls. */
 void load_free(struct load **load);
 
+/* The share, in percent, of the reads asked from `from_us` to before `to_us` and answered that are stale: a write whose value they do not show
+ * was acknowledged before they began, and the write of the value that they do show had ended before that one began. Many clients write the
+ * same keys; of writes that overlap either may be the latest. */
+double load_stale_percent(const struct load *load, uint64_t from_us, uint64_t to_us);
+
 enum load_kind { LOAD_READS, LOAD_WRITES, LOAD_ALL };
 
 /* The figures of requests asked from `from_us` to before `to_us`. */

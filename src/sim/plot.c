@@ -9,7 +9,7 @@
 #include "sim/mem.h"
 
 #define PANEL_WIDTH 440
-#define PLOT_HEIGHT 420
+#define PLOT_HEIGHT 460
 
 void plot_init(struct plot *plot, const char *name, const char *title) {
     *plot = (struct plot){.name = name, .title = title};
@@ -130,12 +130,15 @@ void plot_series(struct plot_panel *panel, const struct results *results, const 
 /* Data blocks are numbered per panel; a panel is drawn before the next defines them anew. */
 static void panel_script(const struct plot_panel *panel, struct buf *out) {
     bool log_x = panel->style == PLOT_LINES_LOG_X || panel->style == PLOT_LINES_LOG;
+    const char *linear =
+        strchr(panel->y, '%') != NULL ? "set yrange [0:1<*<105]\n" : "set yrange [0:1<*]\n";
     mem_append(out, buf_data(&panel->data), buf_len(&panel->data));
-    mem_printf(out, "set title \"%s\"\nset xlabel \"%s\"\nset ylabel \"%s\"\n", panel->title,
-               panel->x, panel->y);
+    mem_printf(out, "set title \"%s\"\nset xlabel \"%s\" offset 0,0.6\nset ylabel \"%s\"\n",
+               panel->title, panel->x, panel->y);
     mem_printf(out, "unset logscale\n%s%s", log_x ? "set logscale x\n" : "",
-               panel->style == PLOT_LINES_LOG ? "set logscale y\nset yrange [*:*]\n"
-                                              : "set yrange [0:1<*]\n");
+               panel->style == PLOT_LINES_LOG         ? "set logscale y\nset yrange [*:*]\n"
+               : panel->style == PLOT_LINES_LOG_SHARE ? "set logscale y\nset yrange [0.05:100]\n"
+                                                      : linear);
     mem_printf(out, "%s",
                panel->style == PLOT_BARS
                    ? "set style data histograms\nset style histogram errorbars gap 2 lw 1\n"
@@ -161,9 +164,9 @@ static void page(const struct plot *plot, const char *terminal, const char *endi
 void plot_script(const struct plot *plot, struct buf *out) {
     mem_printf(out, "# gnuplot %s.gp draws %s.svg and %s.png\n", plot->name, plot->name,
                plot->name);
-    mem_printf(out,
-               "set key bmargin center horizontal samplen 2\nset grid ytics lc rgb \"#dddddd\"\n"
-               "set bars small\nset encoding utf8\n");
+    mem_printf(out, "set key bmargin center horizontal samplen 2 width 2 maxrows 4\nset grid ytics "
+                    "lc rgb \"#dddddd\"\n"
+                    "set bars small\nset rmargin 4\nset encoding utf8\n");
     page(plot, "svg noenhanced background \"#ffffff\"", "svg", out);
     page(plot, "pngcairo noenhanced", "png", out);
 }

@@ -11,10 +11,11 @@
 #define PLOT_MAX_PANELS 4
 
 enum plot_style {
-    PLOT_LINES,       /* points with error bars, joined; x is a number */
-    PLOT_LINES_LOG_X, /* the same with a logarithmic x */
-    PLOT_LINES_LOG,   /* both logarithmic */
-    PLOT_BARS         /* one cluster of bars per x, which is any text */
+    PLOT_LINES,           /* points with error bars, joined; x is a number */
+    PLOT_LINES_LOG_X,     /* the same with a logarithmic x */
+    PLOT_LINES_LOG,       /* both logarithmic */
+    PLOT_LINES_LOG_SHARE, /* a logarithmic y of 0.05 to 100%: 0 is not drawn */
+    PLOT_BARS             /* one cluster of bars per x, which is any text */
 };
 
 struct plot_panel {
