@@ -54,6 +54,11 @@ static uint64_t draw_commit(void *arg, struct prng *prng) {
     return delays->disk.commit_min_us + prng_below(prng, 2 * delays->disk.commit_mean_us + 1);
 }
 
+static uint64_t draw_get(void *arg, struct prng *prng) {
+    const struct delays *delays = arg;
+    return delays->disk.get_min_us + prng_below(prng, 2 * delays->disk.get_mean_us + 1);
+}
+
 /* One write, and `t_us` behind its acknowledgement one read, each through a node of its own. */
 static void one_read(struct lab *lab, struct lab_register *reg, uint64_t t_us,
                      struct lab_tally *tally) {
@@ -93,6 +98,7 @@ static double predict(enum pbs_model model, size_t net, size_t q, uint32_t t_us,
                       .w = quorums[q][1],
                       .message = draw_message,
                       .commit = draw_commit,
+                      .get = draw_get,
                       .arg = &delays};
     prng_seed(&prng, seed);
     return 100 * pbs_stale(&pbs, t_us, trials, &prng);

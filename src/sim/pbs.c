@@ -54,11 +54,12 @@ static bool misses_by_ours(const struct pbs *pbs, uint64_t t_us, struct prng *pr
     uint32_t writer = (uint32_t)prng_below(prng, pbs->n);
     uint32_t reader = (uint32_t)prng_below(prng, pbs->n);
     uint64_t begins_us = write(pbs, writer, has_us, prng) + t_us;
-    bool stale = begins_us < has_us[reader];
+    bool stale = begins_us + pbs->get(pbs->arg, prng) < has_us[reader];
     for (uint32_t i = 0, asked = 1; asked < pbs->r; i++) {
         if (i != reader) {
             asked++;
-            stale = begins_us + pbs->message(pbs->arg, prng) < has_us[i] && stale;
+            uint64_t reached_us = begins_us + pbs->message(pbs->arg, prng);
+            stale = reached_us + pbs->get(pbs->arg, prng) < has_us[i] && stale;
         }
     }
     return stale;

@@ -28,6 +28,7 @@ struct pbs {
     uint32_t n, r, w;  /* 1..n, n up to PBS_MAX_N */
     pbs_draw *message; /* W, A, R and S */
     pbs_draw *commit;  /* what keeping a write takes; part of W in the paper's model */
+    pbs_draw *get;     /* what looking a copy up takes; part of R there, and not asked for */
     void *arg;
 };
 

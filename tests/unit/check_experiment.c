@@ -259,8 +259,11 @@ START_TEST(pbs_knows_what_is_certain) {
     struct prng prng;
     prng_seed(&prng, 1);
     for (int model = PBS_PAPER; model <= PBS_OURS; model++) {
-        struct pbs pbs = {
-            .model = (enum pbs_model)model, .n = 3, .message = up_to_1000, .commit = none};
+        struct pbs pbs = {.model = (enum pbs_model)model,
+                          .n = 3,
+                          .message = up_to_1000,
+                          .commit = none,
+                          .get = none};
         for (pbs.r = 1; pbs.r <= 3; pbs.r++) {
             for (pbs.w = 1; pbs.w <= 3; pbs.w++) {
                 double at_once = pbs_stale(&pbs, 0, 2000, &prng);
@@ -277,8 +280,13 @@ END_TEST
  * stale whose t is shorter than the message: 1/2 * (1 - t/1000). */
 START_TEST(pbs_agrees_with_a_sum) {
     struct prng prng;
-    struct pbs pbs = {
-        .model = PBS_OURS, .n = 2, .r = 1, .w = 1, .message = up_to_1000, .commit = none};
+    struct pbs pbs = {.model = PBS_OURS,
+                      .n = 2,
+                      .r = 1,
+                      .w = 1,
+                      .message = up_to_1000,
+                      .commit = none,
+                      .get = none};
     prng_seed(&prng, 2);
     for (uint64_t t_us = 0; t_us <= 1000; t_us += 100) {
         double expected = 0.5 * (1 - (double)t_us / 1000);
