@@ -23,7 +23,9 @@
     X(HINT_DROPPED_AT_CAP, "a fallback without room acknowledges and keeps nothing")               \
     X(FALLBACK_COUNTED_TWICE, "a fallback's acknowledgement counts twice")                         \
     X(EMPTY_FALLBACK_NIL, "fallbacks that have nothing say that there is nothing")                 \
-    X(EARLY_REAP, "a home forgets what was deleted when its time has come, and asks nobody")
+    X(EARLY_REAP, "a home forgets what was deleted when its time has come, and asks nobody")       \
+    X(REAP_UNCHECKED,                                                                              \
+      "what all homes have agreed to once is forgotten, and they are not asked again")
 
 #define PLANTED_ENUM(name, text) PLANTED_##name,
 enum planted_bug { PLANTED_BUGS(PLANTED_ENUM) PLANTED_COUNT };

@@ -324,7 +324,8 @@ enum rd_err reap_part_order(struct reap *reap, uint16_t member, const struct wir
     if (part == NULL || part->id == 0 || part->id != msg->reap.id ||
         (part->step != REAP_REPLACE && !part->answered) ||
         (step == REAP_CHECK && part->step == REAP_REPLACE) ||
-        (step == REAP_REPLACE && part->step == REAP_WATCH)) {
+        (step == REAP_REPLACE && part->step == REAP_WATCH &&
+         !RD_PLANTED(reap->core, REAP_UNCHECKED))) {
         say_error(reap, member, msg->reap.id, step, RD_EREFUSED);
         return RD_OK;
     }

@@ -293,11 +293,12 @@ static void go_on(struct reap *reap) {
         finish(reap);
         return;
     }
+    bool unchecked = RD_PLANTED(reap->core, REAP_UNCHECKED);
     if ((round->step == REAP_WATCH && work_out(reap) != RD_OK) || agreed(round) == 0) {
         end(reap, false);
-    } else if (round->step == REAP_WATCH) {
+    } else if (round->step == REAP_WATCH && !unchecked) {
         rest(round, now_us(reap) + SETTLE_US);
-    } else if (fences_are_in(reap)) {
+    } else if (unchecked || fences_are_in(reap)) {
         round->tries = 0;
         choose_homes(reap);
         ask_replace(reap);

@@ -13,7 +13,8 @@
 #include "sim/scenario.h"
 
 static const char usage[] =
-    "usage: redynamo-sim fuzz --seeds A:B [--jobs J] [--beyond] [--twice] [--trace]\n"
+    "usage: redynamo-sim fuzz --seeds A:B [--jobs J] [--beyond | --tight | --reaping] [--twice]\n"
+    "                         [--trace]\n"
     "       redynamo-sim scenario NAME|all|list\n"
     "       redynamo-sim experiment NAME|all|list [--seed S] [--seeds K] [--out DIR]\n"
     "       redynamo-sim --help | --version\n";
@@ -51,6 +52,21 @@ static bool seeds(const char *text, uint64_t *first, uint64_t *last) {
            (text_u64(colon + 1, strlen(colon + 1), last) == RD_OK && *first <= *last);
 }
 
+/* The option that chooses a mode, with a space before it; empty for PLAN_AS_DRAWN. */
+static const char *mode_option(enum plan_mode mode) {
+    static const char *const options[] = {"", " --beyond", " --tight", " --reaping"};
+    return options[mode];
+}
+
+/* The mode that the option chooses; PLAN_AS_DRAWN: none. */
+static enum plan_mode mode_of(const char *option) {
+    enum plan_mode mode = PLAN_REAPING;
+    while (mode != PLAN_AS_DRAWN && strcmp(option, mode_option(mode) + 1) != 0) {
+        mode--;
+    }
+    return mode;
+}
+
 static void print_failure(const struct fuzz_result *result, enum plan_mode mode) {
     struct plan plan;
     struct buf text = {0};
@@ -58,8 +74,7 @@ static void print_failure(const struct fuzz_result *result, enum plan_mode mode)
     plan_text(&plan, &text);
     printf("seed %llu FAILED: %s\n%.*s  replay: redynamo-sim fuzz --seeds %llu%s --trace\n",
            (unsigned long long)result->seed, result->violation, (int)buf_len(&text),
-           (const char *)buf_data(&text), (unsigned long long)result->seed,
-           mode == PLAN_BEYOND ? " --beyond" : "");
+           (const char *)buf_data(&text), (unsigned long long)result->seed, mode_option(mode));
     buf_free(&text);
 }
 
@@ -89,6 +104,15 @@ static bool done(void *arg, const struct fuzz_result *result) {
     return true;
 }
 
+/* One line of a list of counts. What was not reached was not tested: it is easy to see. */
+static void print_count(uint64_t count, const char *text) {
+    if (count > 0) {
+        printf("%12llu  %s\n", (unsigned long long)count, text);
+    } else {
+        printf("%12s  %s\n", "never", text);
+    }
+}
+
 static void print_sum(const struct tally *tally) {
     const struct fuzz_result *sum = &tally->sum;
     printf("%llu requests, %llu of them acknowledged, the longest in %llu ms; %llu faults; %llu "
@@ -97,13 +121,11 @@ static void print_sum(const struct tally *tally) {
            (unsigned long long)sum->longest_us / 1000, (unsigned long long)sum->faults,
            (unsigned long long)sum->steps);
     for (int i = 0; i < SOMETIMES_COUNT; i++) {
-        printf("%12llu  %s\n", (unsigned long long)sum->sometimes[i],
-               fuzz_sometimes_text((enum fuzz_sometimes)i));
+        print_count(sum->sometimes[i], fuzz_sometimes_text((enum fuzz_sometimes)i));
     }
     printf("faults:\n");
     for (int i = 0; i < FAULT_KINDS; i++) {
-        printf("%12llu  %s\n", (unsigned long long)sum->fault_counts[i],
-               fuzz_fault_text((enum plan_fault)i));
+        print_count(sum->fault_counts[i], fuzz_fault_text((enum plan_fault)i));
     }
 }
 
@@ -150,8 +172,8 @@ static int fuzz_command(int argc, char **argv) {
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--twice") == 0) {
             options.twice = true;
-        } else if (strcmp(argv[i], "--beyond") == 0) {
-            options.mode = PLAN_BEYOND;
+        } else if (mode_of(argv[i]) != PLAN_AS_DRAWN) {
+            options.mode = mode_of(argv[i]);
         } else if (strcmp(argv[i], "--trace") == 0) {
             options.trace = true;
         } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {

@@ -85,7 +85,8 @@ if PLANTED
 check_PROGRAMS += tests/cluster/check_planted
 tests_cluster_check_planted_SOURCES = tests/cluster/check_planted.c \
 	replication/node.c replication/op_read.c replication/op_write.c replication/op_write_targets.c \
-	replication/probe.c replication/reap.c replication/replica.c
+	replication/probe.c replication/reap.c replication/reap_part.c replication/reap_round.c \
+	replication/replica.c
 tests_cluster_check_planted_CPPFLAGS = $(AM_CPPFLAGS) -DRD_PLANTED_BUGS
 tests_cluster_check_planted_LDADD = $(TEST_LIBS) $(UP_TO_SIM)
 endif

@@ -132,7 +132,7 @@ static void draw_repair(struct plan *plan, struct prng *prng) {
 /* How much is attacked: the birth of the cluster, and what the promises rest on. */
 static void draw_phases(struct plan *plan, struct prng *prng, enum plan_mode mode) {
     plan->birth_us = prng_chance(prng, 1, 4) ? 1000000 + prng_below(prng, 3000000) : 0;
-    plan->beyond = prng_chance(prng, 1, 8) || mode == PLAN_BEYOND;
+    plan->beyond = (prng_chance(prng, 1, 8) && mode != PLAN_REAPING) || mode == PLAN_BEYOND;
     for (int i = PLAN_BEYOND_FAULTS; i < FAULT_KINDS; i++) {
         uint32_t weight = 1 + (uint32_t)prng_below(prng, 3);
         plan->fault_weights[i] = plan->beyond ? weight : 0;
@@ -195,6 +195,39 @@ static void draw_night(struct plan *plan, struct prng *prng) {
     }
 }
 
+/* Much is deleted and forgotten at once, over and over, while frames are late and next to nothing else goes wrong: reaping needs keys
+ * that nobody touches for seconds, and everybody within reach. A hint would tell that a frame is late, so most do without. */
+static void forget_much(struct plan *plan, struct prng *prng) {
+    struct node_conf *node = &plan->world.node;
+    struct network_conf *network = &plan->world.network;
+    plan->world.nodes =
+        3 + (uint32_t)prng_below(prng, 2); /* few paths, so that those that are held matter */
+    node->n = 3;
+    node->r = node->w = 2;
+    plan->attack_us = 90000000 + prng_below(prng, 90000000);
+    plan->think_us = plan->attack_us * plan->clients / plan->ops;
+    plan->keys = 40 + (uint32_t)prng_below(prng, 80);
+    plan->hot_percent = 0;
+    plan->skew_us = 0;
+    plan->request_weights[REQUEST_DEL] += 25;
+    plan->request_weights[REQUEST_REMOVE_FRESH] += 15;
+    plan->request_weights[REQUEST_SET] += 15;
+    plan->request_weights[REQUEST_FLUSH] = 0;
+    memset(plan->fault_weights, 0, sizeof plan->fault_weights);
+    plan->fault_weights[FAULT_HELD] = 4 + (uint32_t)prng_below(prng, 8);
+    plan->fault_weights[FAULT_STALL] = (uint32_t)prng_below(prng, 4);
+    plan->fault_weights[FAULT_KILL] = plan->fault_weights[FAULT_PAUSE] = 1;
+    plan->fault_mean_us = 1000000 + prng_below(prng, 3000000);
+    plan->fault_length_us = 2000000 + prng_below(prng, 4000000);
+    network->drop_ppm = network->tail_ppm = 0;
+    node->failure_timeout_ms = plan->birth_us > 0 ? 5000 : 15000;
+    node->tombstone_grace_ms = 0;
+    node->hinted_handoff = prng_chance(prng, 1, 3);
+    node->anti_entropy = true;
+    node->anti_entropy_interval_ms = 1000 + (uint32_t)prng_below(prng, 10000);
+    plan->night = NIGHT_NONE;
+}
+
 void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
     struct prng prng;
     prng_seed(&prng, seed);
@@ -213,6 +246,10 @@ void plan_draw(struct plan *plan, uint64_t seed, enum plan_mode mode) {
         keep_together(plan, &prng);
     }
     draw_grace(plan, &prng);
+    bool forgets = prng_chance(&prng, 1, 10) && !plan->beyond && !together;
+    if (mode == PLAN_REAPING || (forgets && mode == PLAN_AS_DRAWN)) {
+        forget_much(plan, &prng);
+    }
 }
 
 void plan_text(const struct plan *plan, struct buf *out) {

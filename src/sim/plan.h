@@ -78,7 +78,8 @@ enum plan_fault { PLAN_FAULTS(PLAN_ENUM) FAULT_KINDS };
 enum plan_mode {
     PLAN_AS_DRAWN, /* the seed says which */
     PLAN_BEYOND,   /* faults beyond the promise, whatever the seed says */
-    PLAN_TIGHT     /* sloppy quorums, and hardly any room for hints, whatever the seed says */
+    PLAN_TIGHT,    /* sloppy quorums, and hardly any room for hints, whatever the seed says */
+    PLAN_REAPING /* much is deleted, and forgotten at once, while frames are late, whatever the seed says */
 };
 
 /* What is away for hours in the middle of the attack, while hardly anybody asks. X(name, text) */

@@ -18,6 +18,19 @@ static const char *const names[] = {
 #undef PLANTED_NAME
 };
 
+/* What goes wrong at the cap of hints needs one that is reached, and a hole in the proof of reaping one that is made often. */
+static enum plan_mode mode_for(int bug) {
+    switch (bug) {
+    case PLANTED_HINT_DROPPED_AT_CAP:
+        return PLAN_TIGHT;
+    case PLANTED_EARLY_REAP:
+    case PLANTED_REAP_UNCHECKED:
+        return PLAN_REAPING;
+    default:
+        return PLAN_AS_DRAWN;
+    }
+}
+
 /* In a process of its own: a bug may also be found by an assertion of the node. */
 static bool found_by(uint64_t seed, int bug) {
     pid_t child = fork();
@@ -25,9 +38,8 @@ static bool found_by(uint64_t seed, int bug) {
     if (child == 0) {
         struct fuzz_result result;
         signal(SIGABRT, SIG_DFL);
-        /* What goes wrong at the cap of hints needs one that is reached. */
-        enum plan_mode mode = bug == PLANTED_HINT_DROPPED_AT_CAP ? PLAN_TIGHT : PLAN_AS_DRAWN;
-        fuzz_run(&(struct fuzz_order){.seed = seed, .mode = mode, .planted = bug}, &result);
+        fuzz_run(&(struct fuzz_order){.seed = seed, .mode = mode_for(bug), .planted = bug},
+                 &result);
         if (!result.passed) {
             printf("%-26s seed %llu: %.100s\n", names[bug], (unsigned long long)seed,
                    result.violation);
