@@ -38,6 +38,13 @@ static void check_read(struct judge *judge, const struct judged_key *key, const 
             check_value(judge, key, read, id, r);
         }
     }
+    /* Each coordinator stops at the limit that it sees; one that has lost its copy begins again. */
+    uint32_t most = judge->plan->world.node.max_siblings * judge->nodes;
+    if (judge->losses->count == 0 && read->object.count > most) {
+        judge_violated(judge, "grown: %.*s has %u siblings, and each of %u nodes stops at %u",
+                       (int)key->key->len, (const char *)key->key->bytes, read->object.count,
+                       judge->nodes, judge->plan->world.node.max_siblings);
+    }
     if (read->object.version.count > key->write_count) {
         judge_violated(judge, "grown: %.*s has %u clock entries after %zu writes",
                        (int)key->key->len, (const char *)key->key->bytes,

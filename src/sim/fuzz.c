@@ -336,6 +336,7 @@ static void judge_all(struct run *run) {
     }
     if (!run->plan.beyond && fine(run)) {
         check_scans(&judge, world_history(run->world));
+        check_accepted(&judge, world_history(run->world));
     }
     world_elapse(run->world, SECOND_US);
     if (kept_hints(run->world) > 0 && fine(run)) {

@@ -254,6 +254,7 @@ void judge_init(struct judge *judge, const struct judge_input *input) {
     *judge =
         (struct judge){.plan = plan,
                        .losses = input->losses,
+                       .nodes = input->nodes,
                        .n = plan->world.node.n < input->nodes ? plan->world.node.n : input->nodes,
                        .key_count = plan->keys};
     judge->keys = mem_zero(plan->keys * sizeof *judge->keys);

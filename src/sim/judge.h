@@ -35,6 +35,7 @@
 
 #define JUDGE_MAX_N 16
 #define JUDGE_NEVER UINT64_MAX
+#define JUDGE_PLENTY (1 << 20) /* bytes of hints that no run fills */
 
 struct judged_write {
     const struct op *op;
@@ -66,6 +67,7 @@ struct judge_input { /* all borrowed */
 struct judge {
     const struct plan *plan;
     const struct losses *losses;
+    uint32_t nodes;          /* of the cluster */
     uint32_t n;              /* homes of a key */
     struct judged_key *keys; /* owned; plan->keys of them */
     uint32_t key_count;
@@ -130,6 +132,9 @@ bool check_sums(const struct plan *plan, const struct history *history, size_t o
 /* check_scan.c: each scan that went through returned every key that was there all the time, and none
  * that was surely gone. */
 void check_scans(struct judge *judge, const struct history *history);
+
+/* check_accepted.c, promise 6: no write with W=1 was told that there is no quorum, where sloppy quorums and working disks promise one. */
+void check_accepted(struct judge *judge, const struct history *history);
 
 /* check_identical.c, promise 3: the stores of all homes hold the same object under the key. */
 void check_identical(struct judge *judge, struct world *world, const struct judged_key *key);

@@ -2,7 +2,7 @@
 
 noinst_LIBRARIES += src/sim/libsim.a
 src_sim_libsim_a_SOURCES = \
-	src/sim/check_acknowledged.c \
+	src/sim/check_accepted.c src/sim/check_acknowledged.c \
 	src/sim/check_antientropy.c \
 	src/sim/check_dots.c src/sim/check_dots.h \
 	src/sim/check_identical.c \

@@ -22,6 +22,7 @@ static void setup(void) {
     plan.world.node.n = 3;
     plan.world.node.r = 2;
     plan.world.node.w = 2;
+    plan.world.node.max_siblings = 100;
 }
 
 static void teardown(void) {
@@ -95,7 +96,7 @@ static struct op *get(uint64_t from, uint64_t to, const struct op *a, const stru
     return read;
 }
 
-enum checker { ACKNOWLEDGED, QUORUM, SIBLINGS };
+enum checker { ACKNOWLEDGED, QUORUM, SIBLINGS, ACCEPTED };
 
 /* What the checker says of the history; `last`: the read of all replicas at the end, which is not
  * part of it. Static storage. */
@@ -109,6 +110,8 @@ static const char *verdict(enum checker checker, struct op *last) {
         check_acknowledged(&judge, &judge.keys[0], last);
     } else if (checker == QUORUM) {
         check_quorum(&judge, &judge.keys[0]);
+    } else if (checker == ACCEPTED) {
+        check_accepted(&judge, &judged);
     } else {
         check_siblings(&judge, &judge.keys[0], last);
     }
@@ -611,6 +614,51 @@ END_TEST
 
 /* ---- losses ---------------------------------------------------------------------------------- */
 
+/* Three nodes that stop at one sibling make three at most; a node that has lost its copy begins again. */
+START_TEST(siblings_are_bounded_by_their_limit) {
+    plan.world.node.max_siblings = 1;
+    for (int i = 0; i < 2; i++) {
+        struct op *a = put(1, 2, NULL), *b = put(1, 2, NULL), *c = put(1, 2, NULL),
+                  *d = put(1, 2, NULL);
+        struct op *read = get(3, 4, a, b);
+        show(read, c);
+        ck_assert_str_eq(verdict(SIBLINGS, NULL), "");
+        show(read, d);
+        if (i == 1) {
+            losses_add(&losses, 0, 1, 1);
+        }
+        ck_assert_int_eq(strncmp(verdict(SIBLINGS, NULL), "grown: ", 7) == 0, i == 0);
+        teardown();
+    }
+}
+END_TEST
+
+START_TEST(a_write_of_one_finds_its_quorum) {
+    struct node_conf *node = &plan.world.node;
+    node->sloppy_quorum = node->hinted_handoff = true;
+    node->max_hint_bytes = JUDGE_PLENTY;
+    plan.fault_mean_us = 1;
+    plan.fault_weights[FAULT_KILL] = plan.fault_weights[FAULT_CLOCK_BACK] = 1;
+    add_value((struct op){.w = 2}, 1, 2, RD_ENOQUORUM);
+    add_value((struct op){.w = 1}, 1, 2, RD_EUNKNOWN);
+    add((struct op){.kind = CLIENT_READ, .w = 1}, 1, 2, RD_ENOQUORUM);
+    ck_assert_str_eq(verdict(ACCEPTED, NULL), "");
+    add_value((struct op){.w = 1}, 1, 2, RD_ENOQUORUM);
+    ck_assert_int_eq(strncmp(verdict(ACCEPTED, NULL), "refused: request 4", 18), 0);
+    node->w = 1; /* then the first may not fail either */
+    history.ops[0]->w = 0;
+    ck_assert_int_eq(strncmp(verdict(ACCEPTED, NULL), "refused: request 1", 18), 0);
+    plan.fault_weights[FAULT_DISK_FULL] = 1; /* promises nothing */
+    ck_assert_str_eq(verdict(ACCEPTED, NULL), "");
+    plan.fault_weights[FAULT_DISK_FULL] = 0;
+    node->max_hint_bytes = 1000;
+    ck_assert_str_eq(verdict(ACCEPTED, NULL), "");
+    node->max_hint_bytes = JUDGE_PLENTY;
+    node->sloppy_quorum = false;
+    ck_assert_str_eq(verdict(ACCEPTED, NULL), "");
+}
+END_TEST
+
 START_TEST(losses_count_machines) {
     ck_assert_uint_eq(losses_count(&losses, 0, 0, UINT64_MAX), 0);
     for (uint32_t node = 0; node < 64; node++) {
@@ -672,6 +720,8 @@ int main(void) {
     tcase_add_test(tcase, small_quorums_promise_less);
     tcase_add_test(tcase, a_retry_has_no_bytes_of_its_own);
     tcase_add_test(tcase, vectors_are_bounded_by_writes);
+    tcase_add_test(tcase, siblings_are_bounded_by_their_limit);
+    tcase_add_test(tcase, a_write_of_one_finds_its_quorum);
     tcase = group(suite, "losses");
     tcase_add_test(tcase, losses_count_machines);
     return test_run(suite);
