@@ -26,6 +26,7 @@
     X(RD_ETOOLARGE, "the object would be too large")                                               \
     X(RD_EOVERLOADED, "too many requests in flight")                                               \
     X(RD_ECLUSTERDOWN, "the cluster is not formed yet")                                            \
+    X(RD_EREMOVED, "the node has no place in the cluster any more")                                \
     X(RD_EREFUSED, "refused by the peer")                                                          \
     X(RD_ECLOSED, "closed")
 

@@ -4,9 +4,9 @@
  * view with the node itself in it and at least one proposer; (3) BORN never ends, its certificate
  * names the node; (4) asking implies BOUND.
  *
- * The stored row: a byte for the state, then the settings that the birth has fixed and the
- * certificate with its key in plain (BORN), or a varint count of proposers, their ids and the view
- * (BOUND). */
+ * The stored row: a byte for the state, then (BORN) the settings that the birth has fixed, a byte that is 1 if the node has taken another's
+ * places and has been filled, a varint length and the packed records of places taken, and the certificate with its key in plain; or
+ * (BOUND) a varint count of proposers, their ids and the view. */
 #include "replication/birth.h"
 
 #include <assert.h>
@@ -158,26 +158,165 @@ static enum rd_err learn_members(struct birth *birth, const struct certificate *
     return err;
 }
 
-void birth_tell(struct birth *birth, uint16_t member) {
-    struct buf bytes = {0};
+/* The BORN frame of this node; NULL: it is not born, or memory is out. */
+static struct blob *make_born(const struct birth *birth, bool wanted) {
+    struct buf certificate = {0}, records = {0};
+    struct blob *frame = NULL;
     if (birth->state == BIRTH_BORN &&
-        certificate_encode(&birth->certificate, birth->core->conf.secret, &bytes) == RD_OK) {
+        certificate_encode(&birth->certificate, birth->core->conf.secret, &certificate) == RD_OK &&
+        successors_pack(&birth->certificate.successors, &records) == RD_OK) {
         struct wire_msg msg = {.kind = WIRE_BORN};
-        msg.born.certificate = whole(&bytes);
-        peers_say(birth->peers, member, &msg);
+        msg.born.certificate = whole(&certificate);
+        msg.born.successors = whole(&records);
+        msg.born.wanted = wanted;
+        if (wire_encode(&msg, &frame) != RD_OK)
+            frame = NULL;
     }
-    buf_free(&bytes);
+    buf_free(&certificate);
+    buf_free(&records);
+    return frame;
 }
 
-static void tell_all(struct birth *birth) {
-    for (uint16_t i = 0; i < birth->members->count; i++)
-        birth_tell(birth, i);
+void birth_tell(struct birth *birth, uint16_t member) {
+    struct blob *frame = make_born(birth, false);
+    if (frame != NULL)
+        peers_send(birth->peers, member, frame);
+    blob_unref(frame);
 }
+
+void birth_tell_over(struct birth *birth, struct link *link, bool wanted) {
+    struct blob *frame = make_born(birth, wanted);
+    if (frame != NULL)
+        peers_send_over(birth->peers, link, frame);
+    blob_unref(frame);
+}
+
+/* Over every link: from here on whatever comes over it was sent by a node that knows this. */
+static void tell_all(struct birth *birth) {
+    struct blob *frame = make_born(birth, false);
+    if (frame != NULL)
+        peers_send_everywhere(birth->peers, frame);
+    blob_unref(frame);
+}
+
+/* ---- places taken ---------------------------------------------------------------------------------- */
+
+static void log_taken(struct birth *birth, const struct succession *record) {
+    char gone[NODE_ID_HEX + 1], by[NODE_ID_HEX + 1];
+    uint16_t index = members_find(birth->members, &record->gone);
+    const struct member *at = index == MEMBER_NONE ? NULL : &birth->members->items[index];
+    text_hex(record->gone.bytes, NODE_ID_BYTES, gone);
+    text_hex(record->by.bytes, NODE_ID_BYTES, by);
+    effects_log(birth->core->effects, LOG_NOTICE,
+                "The node %s at %s:%u came back with an empty dir: as node %s it takes its old "
+                "places, and counts neither for R nor for W until it is filled",
+                gone, at == NULL ? "" : at->address.host, at == NULL ? 0u : at->cluster_port, by);
+}
+
+/* Sees whether this node itself still has its places. */
+static void look_at_self(struct birth *birth) {
+    const struct node_id *self = &birth->core->self;
+    const struct successors *records = &birth->certificate.successors;
+    if (birth->gone || certificate_has_holder(&birth->certificate, self))
+        return;
+    struct node_id holder = successors_holder(records, self);
+    char hex[NODE_ID_HEX + 1];
+    text_hex(holder.bytes, NODE_ID_BYTES, hex);
+    birth->gone = birth->peers->retired = true;
+    effects_log(birth->core->effects, LOG_WARNING,
+                "This node's places were taken by node %s, which came with an empty dir to its "
+                "address while this one was away. It serves nothing any more, so that no old state "
+                "comes back; what is in this dir stays as it is. To have the machine in the "
+                "cluster again, start it at that address with an empty dir",
+                hex);
+}
+
+/* Makes the members known that took places, at the addresses of those they came for. */
+static enum rd_err learn_successors(struct birth *birth, const struct successors *records) {
+    struct members *members = birth->members;
+    for (size_t i = 0; i < records->count; i++) {
+        uint16_t index;
+        enum rd_err err = members_add(members, &records->items[i].by, &index);
+        if (err != RD_OK)
+            return err;
+        struct member *by = &members->items[index];
+        uint16_t gone = members_find(members, &records->items[i].gone);
+        if (by->came)
+            continue;
+        by->came = true;
+        if (by->address.host[0] == 0 && gone != MEMBER_NONE && index != MEMBER_SELF) {
+            by->address = members->items[gone].address;
+            by->cluster_port = members->items[gone].cluster_port;
+        }
+        if (birth->core->effects != NULL && index != MEMBER_SELF)
+            log_taken(birth, &records->items[i]);
+    }
+    return RD_OK;
+}
+
+/* Something about the places has changed. */
+static void places_changed(struct birth *birth) {
+    birth->epoch++;
+    changed(birth);
+    peers_nobody_is_aware(birth->peers);
+    look_at_self(birth);
+}
+
+enum rd_err birth_replace(struct birth *birth, const struct node_id *gone,
+                          const struct node_id *by) {
+    struct successors *records = &birth->certificate.successors;
+    bool is_new;
+    assert(birth->state == BIRTH_BORN);
+    enum rd_err err = successors_add(records, gone, by, &is_new);
+    if (err != RD_OK || !is_new)
+        return err;
+    err = learn_successors(birth, records);
+    places_changed(birth);
+    tell_all(birth);
+    return err;
+}
+
+/* Takes in the records that came over `link`. Error: RD_EPROTO. */
+static enum rd_err take_successors(struct birth *birth, struct link *link,
+                                   struct resp_slice packed) {
+    struct successors *records = &birth->certificate.successors;
+    bool any = false, all = false;
+    enum rd_err err = successors_merge(records, packed, &any, &all);
+    if (err == RD_EPROTO)
+        return err;
+    if (any) {
+        if (learn_successors(birth, records) != RD_OK)
+            all = false;
+        places_changed(birth);
+        tell_all(birth);
+    }
+    link->aware = all;
+    if (!any && !all)
+        birth_tell_over(birth, link, false); /* it knows less */
+    return RD_OK;
+}
+
+void birth_filled(struct birth *birth) {
+    struct member *self = &birth->members->items[MEMBER_SELF];
+    self->synced = true;
+    self->version++;
+    changed(birth);
+    effects_log(birth->core->effects, LOG_NOTICE,
+                "This node has been filled: it counts for R and W in its places from now on");
+}
+
+/* ---- the certificate ------------------------------------------------------------------------------- */
 
 static void adopt(struct birth *birth, struct certificate *certificate) {
-    if (learn_members(birth, certificate) != RD_OK) {
+    if (learn_members(birth, certificate) != RD_OK ||
+        learn_successors(birth, &certificate->successors) != RD_OK) {
         certificate_free(certificate);
         return; /* it will be told again */
+    }
+    if (birth->state == BIRTH_BORN) { /* what happened since stays */
+        struct successors kept = birth->certificate.successors;
+        birth->certificate.successors = certificate->successors;
+        certificate->successors = kept;
     }
     certificate_free(&birth->certificate);
     birth->certificate = *certificate;
@@ -194,6 +333,12 @@ static void adopt(struct birth *birth, struct certificate *certificate) {
     text_hex(birth->certificate.cluster.bytes, NODE_ID_BYTES, hex);
     effects_log(birth->core->effects, LOG_NOTICE, "Cluster %.8s is born with %u members", hex,
                 (unsigned)birth->certificate.members.count);
+    if (birth->members->items[MEMBER_SELF].came)
+        effects_log(birth->core->effects, LOG_NOTICE,
+                    "This node takes the places of the member that was at its address before, "
+                    "whose data is not here: it is being filled from the others, and counts "
+                    "neither for R nor for W until it is");
+    birth->epoch++;
     tell_all(birth); /* who told this node may not reach everybody who waits for its answer */
 }
 
@@ -330,29 +475,49 @@ static void on_ask(struct birth *birth, uint16_t member, const struct wire_msg *
     say_view(birth, member, WIRE_BIRTH_NO, hash, number);
 }
 
-static void on_born(struct birth *birth, struct link *link, struct resp_slice bytes) {
+/* BORN comes to a born node. The link may be gone afterwards. */
+static void compare_births(struct birth *birth, struct link *link, const struct wire_msg *msg,
+                           struct certificate *told) {
+    struct resp_slice bytes = msg->born.certificate;
+    struct buf ours = {0};
+    if (node_id_compare(&told->cluster, &birth->certificate.cluster) != 0) {
+        peers_refuse(birth->peers, link,
+                     "you were born into another cluster, and clusters that were born "
+                     "apart never merge",
+                     false);
+        return;
+    }
+    if (certificate_encode(&birth->certificate, birth->core->conf.secret, &ours) == RD_OK &&
+        bytes.len == buf_len(&ours) && memcmp(bytes.data, buf_data(&ours), bytes.len) < 0)
+        adopt(birth, told); /* two proposers of one view: all settle on the lower text */
+    buf_free(&ours);
+    if (take_successors(birth, link, msg->born.successors) != RD_OK)
+        peers_drop(birth->peers, link, "its records of places taken are malformed");
+    else if (msg->born.wanted == 1)
+        birth_tell_over(birth, link, false);
+}
+
+static void on_born(struct birth *birth, struct link *link, const struct wire_msg *msg) {
     struct certificate told;
-    if (certificate_decode(bytes, birth->core->conf.secret, &told) != RD_OK) {
+    bool any, all;
+    if (certificate_decode(msg->born.certificate, birth->core->conf.secret, &told) != RD_OK) {
         peers_drop(birth->peers, link, "its birth certificate is malformed");
         return;
     }
     char reason[HANDSHAKE_REASON_BYTES];
     if (birth->state == BIRTH_BORN) {
-        struct buf ours = {0};
-        if (node_id_compare(&told.cluster, &birth->certificate.cluster) != 0)
-            peers_refuse(birth->peers, link,
-                         "you were born into another cluster, and clusters that were born apart "
-                         "never merge",
-                         false);
-        else if (certificate_encode(&birth->certificate, birth->core->conf.secret, &ours) ==
-                     RD_OK &&
-                 bytes.len == buf_len(&ours) && memcmp(bytes.data, buf_data(&ours), bytes.len) < 0)
-            adopt(birth, &told); /* two proposers of one view: all settle on the lower text */
-        buf_free(&ours);
+        compare_births(birth, link, msg, &told);
         certificate_free(&told);
         return;
     }
-    if (members_find(&told.members, &birth->core->self) == MEMBER_NONE) {
+    enum rd_err err = successors_merge(&told.successors, msg->born.successors, &any, &all);
+    if (err != RD_OK) {
+        certificate_free(&told);
+        if (err == RD_EPROTO)
+            peers_drop(birth->peers, link, "its records of places taken are malformed");
+        return; /* without memory: it will be told again */
+    }
+    if (!certificate_has_holder(&told, &birth->core->self)) {
         char hex[NODE_ID_HEX + 1];
         text_hex(told.cluster.bytes, NODE_ID_BYTES, hex);
         snprintf(reason, sizeof(reason),
@@ -365,6 +530,7 @@ static void on_born(struct birth *birth, struct link *link, struct resp_slice by
         return;
     }
     adopt(birth, &told);
+    link->aware = birth->state == BIRTH_BORN;
 }
 
 /* True if a YES or NO answers what is asked now. A late one says what was promised then, and may
@@ -395,7 +561,7 @@ void birth_message(struct birth *birth, uint16_t member, struct link *link,
             release(birth, &birth->members->items[member].id, msg->birth.number);
         break;
     case WIRE_BORN:
-        on_born(birth, link, msg->born.certificate);
+        on_born(birth, link, msg);
         break;
     default:
         assert(!"a message of the birth");
@@ -416,15 +582,33 @@ void birth_settings(const struct node_conf *conf, uint8_t out[BIRTH_SETTINGS_BYT
     out[4] = (uint8_t)conf->partitions;
 }
 
+enum rd_err birth_born_row(const struct node_conf *conf, const struct certificate *certificate,
+                           bool synced, struct buf *out) {
+    struct buf records = {0};
+    uint8_t head[1 + BIRTH_SETTINGS_BYTES + 1] = {BIRTH_BORN};
+    birth_settings(conf, head + 1);
+    head[1 + BIRTH_SETTINGS_BYTES] = synced;
+    enum rd_err err = successors_pack(&certificate->successors, &records);
+    if (err == RD_OK)
+        err = buf_append(out, head, sizeof(head));
+    if (err == RD_OK)
+        err = varint_put(out, buf_len(&records));
+    if (err == RD_OK)
+        err = buf_append(out, buf_data(&records), buf_len(&records));
+    if (err == RD_OK)
+        err = certificate_encode(certificate, NULL, out);
+    buf_free(&records);
+    return err;
+}
+
 enum rd_err birth_flush(struct birth *birth, struct buf *out) {
     uint8_t state = (uint8_t)birth->state;
-    uint8_t settings[BIRTH_SETTINGS_BYTES];
-    birth_settings(&birth->core->conf, settings);
-    enum rd_err err = buf_append(out, &state, 1);
-    if (err == RD_OK && birth->state == BIRTH_BORN)
-        err = buf_append(out, settings, sizeof(settings));
-    if (err == RD_OK && birth->state == BIRTH_BORN)
-        err = certificate_encode(&birth->certificate, NULL, out);
+    enum rd_err err;
+    if (birth->state == BIRTH_BORN)
+        err = birth_born_row(&birth->core->conf, &birth->certificate,
+                             birth->members->items[MEMBER_SELF].synced, out);
+    else
+        err = buf_append(out, &state, 1);
     if (err == RD_OK && birth->state == BIRTH_BOUND) {
         err = varint_put(out, birth->promise_count);
         for (size_t i = 0; err == RD_OK && i < birth->promise_count; i++)
@@ -516,6 +700,40 @@ static enum rd_err compare_settings(const struct node_conf *conf,
     return RD_ECONF;
 }
 
+/* What is behind the settings in the row of a born node. */
+static enum rd_err read_born(struct birth *birth, struct resp_slice rest) {
+    struct successors records = {0};
+    size_t at = 1;
+    uint64_t len;
+    bool any, all;
+    if (rest.len < 1 || rest.data[0] > 1 || varint_get(rest.data, rest.len, &at, &len) != RD_OK ||
+        len > rest.len - at)
+        return RD_ECORRUPT;
+    enum rd_err err =
+        successors_merge(&records, (struct resp_slice){rest.data + at, (size_t)len}, &any, &all);
+    if (err == RD_OK)
+        err = certificate_decode((struct resp_slice){rest.data + at + len, rest.len - at - len},
+                                 NULL, &birth->certificate);
+    if (err != RD_OK) {
+        successors_free(&records);
+        return err == RD_ENOMEM ? err : RD_ECORRUPT;
+    }
+    birth->certificate.successors = records;
+    if (members_find(&birth->certificate.members, &birth->core->self) == MEMBER_NONE &&
+        !successors_has_come(&records, &birth->core->self))
+        return RD_ECORRUPT;
+    err = learn_members(birth, &birth->certificate);
+    if (err == RD_OK)
+        err = learn_successors(birth, &records);
+    birth->members->items[MEMBER_SELF].synced = rest.data[0] == 1;
+    birth->state = BIRTH_BORN;
+    birth->epoch = 1;
+    birth->gone = birth->peers->retired =
+        !certificate_has_holder(&birth->certificate, &birth->core->self);
+    birth->peers->birth = &birth->certificate;
+    return err;
+}
+
 enum rd_err birth_init(struct birth *birth, struct core *core, struct members *members,
                        struct peers *peers, struct blob *row, char reason[256]) {
     *birth = (struct birth){.core = core, .members = members, .peers = peers};
@@ -536,15 +754,7 @@ enum rd_err birth_init(struct birth *birth, struct core *core, struct members *m
     if (err != RD_OK)
         return err;
     rest = (struct resp_slice){rest.data + BIRTH_SETTINGS_BYTES, rest.len - BIRTH_SETTINGS_BYTES};
-    err = certificate_decode(rest, NULL, &birth->certificate);
-    if (err != RD_OK)
-        return err == RD_ENOMEM ? err : RD_ECORRUPT;
-    if (members_find(&birth->certificate.members, &core->self) == MEMBER_NONE)
-        return RD_ECORRUPT;
-    err = learn_members(birth, &birth->certificate);
-    birth->state = BIRTH_BORN;
-    peers->birth = &birth->certificate;
-    return err;
+    return read_born(birth, rest);
 }
 
 void birth_free(struct birth *birth) {

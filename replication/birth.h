@@ -13,6 +13,9 @@
  * among nodes that reach each other, and the same view gives the same certificate whoever proposes
  * it. A node bound by a proposer that went away finishes that view itself at its next write.
  * Members of the view out of reach are told when they come. Two born clusters never merge.
+ *
+ * What changes after the birth is who holds the places of the certificate (successors.h): BORN says that too, over each link first of
+ * all, and again when a record is added. So the receiver of any other frame can tell whether its sender knew (link->aware).
  */
 #ifndef RD_REPLICATION_BIRTH_H
 #define RD_REPLICATION_BIRTH_H
@@ -52,6 +55,9 @@ struct birth {
     uint16_t awaited_count, awaited_cap;
     uint64_t retry_us; /* no new proposal before */
 
+    bool gone;      /* BORN: another has this node's places */
+    uint64_t epoch; /* counts the changes of the certificate and its records in this process */
+
     struct birth_ask *answers; /* owned: promises to be said when they are on disk */
     size_t answer_count, answer_cap;
     uint64_t row;         /* version of the state to be stored */
@@ -63,6 +69,11 @@ struct birth {
 
 /* Writes the settings that a birth fixes, as they are stored with it, to `out`. */
 void birth_settings(const struct node_conf *conf, uint8_t out[BIRTH_SETTINGS_BYTES]);
+
+/* Appends the stored row of a node born with `certificate`; `synced`: it has taken another's places, and has been filled. Error:
+ * RD_ENOMEM. */
+enum rd_err birth_born_row(const struct node_conf *conf, const struct certificate *certificate,
+                           bool synced, struct buf *out);
 
 /* Starts from the stored row (NULL: none). Borrows the rest for its life. Errors: RD_ECORRUPT,
  * RD_ENOMEM, RD_ECONF (a setting that the birth has fixed is another now, `reason` names it). */
@@ -96,5 +107,16 @@ void birth_stored(struct birth *birth, uint64_t row, bool ok);
 
 /* Says BORN to `member`, if born. */
 void birth_tell(struct birth *birth, uint16_t member);
+
+/* Says BORN over `link`, if born; `wanted`: and asks for the same in return. */
+void birth_tell_over(struct birth *birth, struct link *link, bool wanted);
+
+/* Node `by` takes the places of member `gone` from now on; everybody is told. Asserts that the cluster is born. Errors: RD_ENOMEM,
+ * RD_ETOOBIG, RD_EREFUSED; nothing has changed then. */
+enum rd_err birth_replace(struct birth *birth, const struct node_id *gone,
+                          const struct node_id *by);
+
+/* This node, which took another's places, has all that belongs there. */
+void birth_filled(struct birth *birth);
 
 #endif

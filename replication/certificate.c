@@ -7,7 +7,18 @@
 
 void certificate_free(struct certificate *certificate) {
     members_free(&certificate->members);
+    successors_free(&certificate->successors);
     *certificate = (struct certificate){0};
+}
+
+bool certificate_has_holder(const struct certificate *certificate, const struct node_id *id) {
+    for (uint16_t i = 0; i < certificate->members.count; i++) {
+        struct node_id holder =
+            successors_holder(&certificate->successors, &certificate->members.items[i].id);
+        if (node_id_compare(&holder, id) == 0)
+            return !successors_is_gone(&certificate->successors, id);
+    }
+    return false;
 }
 
 void certificate_mask(const char *secret, const struct node_id *owner,

@@ -133,6 +133,23 @@ unsigned exchange_repair(struct exchange *x, uint32_t partition) {
     return count;
 }
 
+bool exchange_ask(struct exchange *x, uint16_t member) {
+    if (x->core->view.leaves == NULL || !grow_pairs(x) || member >= x->pair_count ||
+        !shares_any(x, UINT32_MAX, member))
+        return false;
+    struct exchange_pair *pair = &x->pairs[member];
+    bool running = x->session != NULL && x->session->member == member;
+    if (!running && !pair->wanted) {
+        pair->wanted = true;
+        pair->next_us = x->core->now.mono_us;
+    }
+    return true;
+}
+
+uint64_t exchange_passes(const struct exchange *x, uint16_t member) {
+    return member < x->pair_count ? x->pairs[member].passes : 0;
+}
+
 /* ---- the session ------------------------------------------------------------------------------ */
 
 static struct exchange_session *session_new(struct exchange *x, uint16_t member) {
@@ -173,6 +190,7 @@ void exchange_end(struct exchange *x, bool whole) {
     if (whole && pair->wanted) /* asked for again meanwhile */
         pair->next_us = x->core->now.mono_us;
     pair->wanted = pair->wanted || !whole || s->more;
+    pair->passes += whole && !s->more && !s->moved && !s->of_keys;
     x->core->stats.antientropy_exchanges += whole;
     core_trace(x->core, "exchange %llu ends: %s, %u leaves and %u keys differed, %llu mended",
                (unsigned long long)s->id, whole ? "whole" : "broken off", s->kept_count,
@@ -287,6 +305,7 @@ static void fetch_damaged(struct exchange *x) {
     if (x->session == NULL)
         return;
     x->session->phase = EXCHANGE_KEYS;
+    x->session->of_keys = true;
     x->fetch_us = x->core->now.mono_us + FETCH_PAUSE_US;
     for (uint32_t i = 0; i < x->damaged_count; i++) {
         struct blob *key = x->damaged[i];
@@ -364,6 +383,13 @@ void exchange_lost(struct exchange *x, uint16_t member) {
     for (unsigned i = 0; i < EXCHANGE_SERVES; i++)
         if (x->serves[i].member == member)
             x->serves[i].token = 0;
+}
+
+void exchange_gone(struct exchange *x, uint16_t member) {
+    if (x->session != NULL && x->session->member == member)
+        exchange_end(x, false);
+    if (member < x->pair_count)
+        x->pairs[member].wanted = false;
 }
 
 enum rd_err exchange_message(struct exchange *x, uint16_t member, const struct wire_msg *msg) {

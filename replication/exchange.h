@@ -46,6 +46,7 @@ struct exchange_pair {    /* by member index */
     uint64_t next_us;     /* when to exchange with it again */
     uint64_t interval_us; /* adapted: shorter where something was found */
     bool wanted;          /* by an operator or a mark: whoever has the lower id */
+    uint64_t passes;      /* exchanges driven from here that left nothing out */
 };
 
 struct exchange_serve { /* a scan for a peer; token 0: free */
@@ -95,6 +96,12 @@ void exchange_mark(struct exchange *x, uint16_t member);
 /* An operator wants exchanges now, of `partition` or (UINT32_MAX) all: returns how many will be begun. */
 unsigned exchange_repair(struct exchange *x, uint32_t partition);
 
+/* This node is being filled: wants an exchange with `member`, unless one is under way or due. False: there is nothing to exchange with it. */
+bool exchange_ask(struct exchange *x, uint16_t member);
+
+/* How many exchanges with `member` driven by this node have come to their end and left nothing out. */
+uint64_t exchange_passes(const struct exchange *x, uint16_t member);
+
 /* The own row of `key` is damaged: fetches the object from another replica. */
 void exchange_damaged(struct exchange *x, struct blob *key);
 
@@ -111,6 +118,9 @@ void exchange_own_answer(struct exchange *x, const struct replica_answer *answer
 /* A page of a scan with SCAN_EXCHANGE. */
 void exchange_scanned(struct exchange *x, uint64_t token, enum rd_err err,
                       const struct scanned_row *rows, size_t count, bool end);
+
+/* `member` holds no place any more: nothing is exchanged with it. */
+void exchange_gone(struct exchange *x, uint16_t member);
 
 /* A member has lost a link: its answers may never come. */
 void exchange_lost(struct exchange *x, uint16_t member);

@@ -197,7 +197,8 @@ void exchange_read_answer(struct exchange *x, uint64_t id, const struct read_ans
     if (!read) {
         x->session->more = true;
     } else if (own != theirs || own == DIGEST_DAMAGED) {
-        if (own == key->mine || theirs == key->theirs)
+        bool filling = member_is_filling(&x->members->items[MEMBER_SELF]);
+        if (own == key->mine || theirs == key->theirs || filling)
             mend(x, key, theirs, answer->object);
         else
             x->session->moved =

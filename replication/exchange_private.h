@@ -74,6 +74,7 @@ struct exchange_session {
     uint64_t progress_us;       /* when something last happened */
     bool more;                  /* not all that differs fitted in */
     bool moved;                 /* a key was left alone because it was being written */
+    bool of_keys;               /* of some damaged keys alone */
     struct tree_node *frontier; /* owned */
     uint32_t frontier_count;
     struct tree_node *found, *kept; /* owned: leaves, by (partition, index) */

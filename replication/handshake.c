@@ -93,7 +93,8 @@ static bool same_cluster(const struct certificate *birth, const struct handshake
                  theirs, ours);
         return false;
     }
-    if (members_find(&birth->members, &facts->node) == MEMBER_NONE) {
+    if (members_find(&birth->members, &facts->node) == MEMBER_NONE &&
+        !successors_has_come(&birth->successors, &facts->node)) {
         *outcast = true;
         text_hex(facts->node.bytes, NODE_ID_BYTES, theirs);
         snprintf(reason, HANDSHAKE_REASON_BYTES,
@@ -120,9 +121,13 @@ bool handshake_check(const struct core *core, const struct certificate *birth,
     if (facts.born)
         memcpy(facts.cluster.bytes, hello->cluster.data, NODE_ID_BYTES);
     bool self = node_id_compare(&facts.node, &core->self) == 0;
-    if (!self && (!same_settings(&core->conf, hello, reason) ||
-                  !same_cluster(birth, &facts, reason, outcast)))
+    if (!self && !same_settings(&core->conf, hello, reason))
         return false;
+    if (!self && !same_cluster(birth, &facts, reason, outcast)) {
+        if (*outcast)
+            *out = facts;
+        return false;
+    }
     *out = facts;
     return true;
 }

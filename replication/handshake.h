@@ -38,7 +38,7 @@ void handshake_hello(const struct core *core, const struct handshake_facts *fact
                      enum wire_kind kind, const uint8_t *proof, struct wire_msg *out);
 
 /* Judges what a peer says of itself. Returns true and fills `out`, or false, a sentence in `reason`, and whether the peer is an outcast: a node that this born
- * cluster does not know. A node that meets itself is no error here: the caller compares ids. */
+ * cluster does not know; then `out` is filled all the same. A node that meets itself is no error here: the caller compares ids. */
 bool handshake_check(const struct core *core, const struct certificate *birth,
                      const struct wire_hello *hello, struct handshake_facts *out,
                      char reason[HANDSHAKE_REASON_BYTES], bool *outcast);

@@ -60,8 +60,8 @@ static struct delivery *free_place(struct hints *hints) {
 }
 
 /* Sends one object to one target. A failure leaves it to a later pass. */
-static void send(struct hints *hints, uint16_t member, struct resp_slice key,
-                 const struct object *object, struct resp_slice bytes) {
+static void send(struct hints *hints, uint16_t member, const struct node_id *target,
+                 struct resp_slice key, const struct object *object, struct resp_slice bytes) {
     struct delivery *place = free_place(hints);
     struct wire_msg msg = {.kind = WIRE_WRITE};
     uint64_t number = ++hints->next_id & UINT32_MAX;
@@ -71,6 +71,7 @@ static void send(struct hints *hints, uint16_t member, struct resp_slice key,
     watched_touch(&hints->core->watched, place->key);
     place->id = number << 32 | HINTS_ID | (uint64_t)(place - hints->window);
     place->member = member;
+    place->target = *target;
     place->digest = object_digest(object);
     place->bytes = bytes.len + key.len;
     place->since_us = now_us(hints);
@@ -99,7 +100,7 @@ static bool is_wanted(const struct hints *hints) {
         return true;
     for (size_t i = 0; i < ledger->target_count; i++)
         if (ledger->targets[i].owed &&
-            is_healthy(hints, members_find(hints->members, &ledger->targets[i].id)))
+            is_healthy(hints, peers_holder(hints->peers, &ledger->targets[i].id)))
             return true;
     return false;
 }
@@ -126,7 +127,7 @@ static bool deliver(struct hints *hints, struct resp_slice key, const struct hin
                     const struct object *object) {
     struct buf bytes = {0};
     for (uint8_t i = 0; i < owed->count; i++) {
-        uint16_t member = members_find(hints->members, &owed->targets[i]);
+        uint16_t member = peers_holder(hints->peers, &owed->targets[i]);
         if (!is_healthy(hints, member))
             continue;
         bool can =
@@ -135,7 +136,8 @@ static bool deliver(struct hints *hints, struct resp_slice key, const struct hin
             buf_free(&bytes);
             return false;
         }
-        send(hints, member, key, object, (struct resp_slice){buf_data(&bytes), buf_len(&bytes)});
+        send(hints, member, &owed->targets[i], key, object,
+             (struct resp_slice){buf_data(&bytes), buf_len(&bytes)});
     }
     buf_free(&bytes);
     return true;
@@ -215,10 +217,9 @@ void hints_answered(struct hints *hints, uint64_t id, uint16_t member, enum rd_e
         hints->core->stats.late_answers++;
         return;
     }
-    const struct node_id *target = &hints->members->items[member].id;
     flow_took(&hints->flow, now_us(hints) - delivery->since_us, now_us(hints));
     if (err == RD_OK)
-        replica_strike(&hints->copies, delivery->key, target, delivery->digest);
+        replica_strike(&hints->copies, delivery->key, &delivery->target, delivery->digest);
     else
         hints->next_pass_us = now_us(hints) + RETRY_US;
     forget(hints, delivery);
@@ -246,9 +247,18 @@ void hints_tick(struct hints *hints) {
 /* ---- what is seen of it -------------------------------------------------------------------------- */
 
 struct hint_sum hints_owed(const struct hints *hints, uint16_t index) {
-    const struct hint_target *target =
-        hint_ledger_find(&hints->ledger, &hints->members->items[index].id);
-    return target == NULL ? (struct hint_sum){0} : target->sum;
+    struct hint_sum sum = {0};
+    for (size_t i = 0; i < hints->ledger.target_count; i++) {
+        const struct hint_target *target = &hints->ledger.targets[i];
+        if (!peers_holds(hints->peers, index, &target->id))
+            continue;
+        sum.count += target->sum.count;
+        sum.bytes += target->sum.bytes;
+        if (target->sum.oldest_ms != 0 &&
+            (sum.oldest_ms == 0 || target->sum.oldest_ms < sum.oldest_ms))
+            sum.oldest_ms = target->sum.oldest_ms;
+    }
+    return sum;
 }
 
 void hints_check(const struct hints *hints) {

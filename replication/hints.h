@@ -9,7 +9,7 @@
  * write of its own copy, to be merged there; a bounded number of frames and bytes is on its way at a
  * time, and handoff-rate bounds them per second. A write that is acknowledged is durable there, so
  * the node is struck off, unless the hint has changed since; what is owed to nobody any more is
- * erased. What was not acknowledged is sent again by a later pass. A pass also counts all rows, so
+ * erased. What is owed to a node that is gone goes to who has its places. What was not acknowledged is sent again by a later pass. A pass also counts all rows, so
  * the ledger is right again at its end; the first one does that after a start.
  */
 #ifndef RD_REPLICATION_HINTS_H
@@ -30,7 +30,8 @@ struct delivery {
     uint64_t id; /* 0: free */
     struct blob *key;
     uint16_t member;
-    uint64_t digest; /* of the object sent */
+    struct node_id target; /* whom it is owed to: the member, or one whose places it has taken */
+    uint64_t digest;       /* of the object sent */
     uint64_t bytes;
     uint64_t since_us, deadline_us;
 };

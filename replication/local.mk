@@ -54,6 +54,7 @@ replication_libreplication_a_SOURCES = \
 	replication/node_conf.h \
 	replication/node_frames.c \
 	replication/node_id.h \
+	replication/node_places.c \
 	replication/node_private.h \
 	replication/node_scan.c \
 	replication/node_stats.h \
@@ -84,6 +85,7 @@ replication_libreplication_a_SOURCES = \
 	replication/peers.c \
 	replication/peers_health.c \
 	replication/peers.h \
+	replication/peers_view.c \
 	replication/planted.h \
 	replication/probe.c \
 	replication/probe.h \
@@ -93,6 +95,8 @@ replication_libreplication_a_SOURCES = \
 	replication/preflist.h \
 	replication/quorum.c \
 	replication/quorum.h \
+	replication/replace.c \
+	replication/replace.h \
 	replication/replica.c \
 	replication/replica.h \
 	replication/replica_hint.c \
@@ -106,6 +110,8 @@ replication_libreplication_a_SOURCES = \
 	replication/scan_page.h \
 	replication/rmw_port.h \
 	replication/store_port.h \
+	replication/successors.c \
+	replication/successors.h \
 	replication/reap.c \
 	replication/reap.h \
 	replication/reap_pack.c \
@@ -260,6 +266,9 @@ check_PROGRAMS += tests/unit/check_actors
 tests_unit_check_actors_SOURCES = tests/unit/check_actors.c tests/unit/object_text.c tests/unit/object_text.h
 tests_unit_check_actors_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
+check_PROGRAMS += tests/unit/check_successors
+tests_unit_check_successors_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
+tests_unit_check_successors_LDFLAGS = $(OOM_LDFLAGS)
 check_PROGRAMS += tests/unit/check_member
 tests_unit_check_member_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 tests_unit_check_member_LDFLAGS = $(OOM_LDFLAGS)

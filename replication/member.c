@@ -1,5 +1,5 @@
 /* The member map and its packed forms. An entry on the wire: id, then varints generation,
- * version, vnodes, port, cluster port, then host and zone with a length byte each, then the
+ * version, vnodes, port, cluster port, synced (0 or 1), then host and zone with a length byte each, then the
  * masked key. */
 #include "replication/member.h"
 
@@ -22,6 +22,10 @@ static uint64_t mark_of(const struct node_id *id) {
     uint64_t mark;
     memcpy(&mark, id->bytes, sizeof(mark));
     return mark;
+}
+
+bool member_is_filling(const struct member *member) {
+    return member->came && !member->synced;
 }
 
 uint16_t members_find(const struct members *members, const struct node_id *id) {
@@ -102,8 +106,8 @@ static enum rd_err put_text(struct buf *out, const char *text) {
 }
 
 enum rd_err members_encode_one(const struct member *member, struct buf *out) {
-    const uint64_t numbers[] = {member->generation, member->version, member->vnodes,
-                                member->address.port, member->cluster_port};
+    const uint64_t numbers[] = {member->generation,   member->version,      member->vnodes,
+                                member->address.port, member->cluster_port, member->synced};
     enum rd_err err = buf_append(out, member->id.bytes, NODE_ID_BYTES);
     for (size_t i = 0; err == RD_OK && i < sizeof(numbers) / sizeof(numbers[0]); i++)
         err = varint_put(out, numbers[i]);
@@ -202,21 +206,23 @@ static enum rd_err get_text(struct resp_slice from, size_t *at, char *to, size_t
 
 static enum rd_err decode_entry(struct resp_slice from, size_t *at, struct member *out) {
     struct member member = {0};
-    uint64_t vnodes, port, cluster_port;
+    uint64_t vnodes, port, cluster_port, synced;
     if (from.len - *at < NODE_ID_BYTES)
         return RD_EPROTO;
     memcpy(member.id.bytes, from.data + *at, NODE_ID_BYTES);
     *at += NODE_ID_BYTES;
-    uint64_t *numbers[] = {&member.generation, &member.version, &vnodes, &port, &cluster_port};
+    uint64_t *numbers[] = {&member.generation, &member.version, &vnodes, &port,
+                           &cluster_port,      &synced};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         if (varint_get(from.data, from.len, at, numbers[i]) != RD_OK)
             return RD_EPROTO;
     if (member.generation == 0 || member.generation > INT64_MAX || vnodes == 0 ||
-        vnodes > RING_MAX_VNODES || port > UINT16_MAX || cluster_port > UINT16_MAX)
+        vnodes > RING_MAX_VNODES || port > UINT16_MAX || cluster_port > UINT16_MAX || synced > 1)
         return RD_EPROTO;
     member.vnodes = (uint32_t)vnodes;
     member.address.port = (uint16_t)port;
     member.cluster_port = (uint16_t)cluster_port;
+    member.synced = synced == 1;
     if (get_text(from, at, member.address.host, sizeof(member.address.host)) != RD_OK ||
         get_text(from, at, member.zone, sizeof(member.zone)) != RD_OK ||
         from.len - *at < MEMBER_MASKED_KEY_BYTES)
@@ -250,7 +256,9 @@ static enum rd_err merge_entry(struct members *members, const struct member *ent
     }
     if (compare_age(entry->generation, entry->version, &members->items[index]) <= 0)
         return RD_OK;
+    bool came = members->items[index].came;
     members->items[index] = *entry;
+    members->items[index].came = came;
     (*changed)++;
     return RD_OK;
 }

@@ -27,6 +27,9 @@ struct member {
     char zone[RING_ZONE_BYTES];
     uint8_t masked_key
         [MEMBER_MASKED_KEY_BYTES]; /* the seal key it would bring to a new cluster, masked by the secret */
+    bool synced; /* of one that took another's places: it has all that belongs there */
+    bool
+        came; /* it took another's places: not part of the entry, but known from the cluster's records */
 };
 
 struct members {
@@ -35,6 +38,9 @@ struct members {
     uint16_t count;
     uint16_t cap;
 };
+
+/* True if it took another's places and does not yet have what belongs there: it counts neither for R nor for W as a home. */
+bool member_is_filling(const struct member *member);
 
 /* Frees all; empty and usable again. */
 void members_free(struct members *members);

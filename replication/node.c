@@ -168,6 +168,12 @@ static enum rd_err init_parts(struct node *node, const struct node_conf *conf, c
     node->co.placement = &node->placement;
     node->co.birth = &node->birth;
     init_background(node);
+    replace_init(&node->replace, core);
+    node->replace.members = &node->members;
+    node->replace.peers = &node->peers;
+    node->replace.placement = &node->placement;
+    node->replace.exchange = &node->exchange;
+    node->replace.birth = &node->birth;
     err = birth_init(&node->birth, core, &node->members, &node->peers, conf->meta_birth, reason);
     if (err == RD_ECORRUPT)
         snprintf(reason, 256, "the stored birth certificate is damaged or is another node's");
@@ -248,23 +254,25 @@ static enum rd_err layout_members(const struct node *node, struct members *out) 
  * tried again at the next step; meanwhile the old one stays before the birth, and there is none
  * after it: two nodes with different homes for a key would lose writes. */
 static void refresh_placement(struct node *node) {
-    const struct members *born = &node->birth.certificate.members;
+    const struct certificate *born = &node->birth.certificate;
     bool is_born = node->birth.state == BIRTH_BORN;
-    if (is_born && (node->layout_hash & 1) != 0)
-        return; /* the members that a cluster was born with stay what they are; a step costs nothing per member */
-    uint64_t hash = members_hash(is_born ? born : &node->members) * 2 + is_born;
-    if (hash == node->layout_hash)
+    if (is_born && node->layout_epoch == node->birth.epoch)
+        return; /* a step costs nothing per member */
+    uint64_t hash = is_born ? 0 : members_hash(&node->members);
+    if (!is_born && hash == node->layout_hash)
         return;
     struct members known = {0};
     enum rd_err err = RD_OK;
     if (!is_born)
         err = layout_members(node, &known);
     if (err == RD_OK)
-        err = placement_compute(&node->placement, &node->core.conf, is_born ? born : &known,
-                                &node->members);
-    if (err == RD_OK)
+        err =
+            placement_compute(&node->placement, &node->core.conf, is_born ? &born->members : &known,
+                              &born->successors, &node->members);
+    if (err == RD_OK) {
         node->layout_hash = hash;
-    else
+        node->layout_epoch = is_born ? node->birth.epoch : 0;
+    } else
         effects_log(node->core.effects, LOG_WARNING, "The placement could not be computed: %s",
                     rd_err_text(err));
     if (err != RD_OK && is_born)
@@ -396,6 +404,8 @@ static void settle(struct node *node) {
     do {
         refresh_placement(node);
         wake_forwards(node);
+        if (node->places_epoch != node->birth.epoch)
+            node_places_changed(node);
         if (node->parked > 0 && node->birth.state == BIRTH_BORN &&
             placement_is_known(&node->placement))
             start_parked(node);
@@ -408,14 +418,17 @@ static void settle(struct node *node) {
 
 /* What nobody waits for: a bit at a time. */
 static void tick_background(struct node *node) {
-    for (uint16_t i = 1; i < node->members.count; i++) {
-        struct hint_target *target =
-            hint_ledger_find(&node->hints.ledger, &node->members.items[i].id);
-        if (target != NULL && target->behind) {
-            target->behind = false;
-            exchange_mark(&node->exchange, i);
-        }
+    for (size_t i = 0; i < node->hints.ledger.target_count; i++) {
+        struct hint_target *target = &node->hints.ledger.targets[i];
+        uint16_t member = target->behind ? peers_holder(&node->peers, &target->id) : MEMBER_NONE;
+        if (member == MEMBER_NONE)
+            continue;
+        target->behind = false;
+        if (member != MEMBER_SELF)
+            exchange_mark(&node->exchange, member);
     }
+    if (replace_tick(&node->replace))
+        node_spread(node);
     exchange_tick(&node->exchange);
     scrub_tick(&node->scrub);
     reap_tick(&node->reap);
@@ -441,7 +454,7 @@ static void on_timer(struct node *node) {
         peers_tick(&node->peers);
         review_requests(node);
         hints_tick(&node->hints);
-        if (node->birth.state == BIRTH_BORN)
+        if (node->birth.state == BIRTH_BORN && !node->birth.gone)
             tick_background(node);
         if (node->parked > 0)
             birth_want(&node->birth);
@@ -582,8 +595,7 @@ static void on_frame(struct node *node, const struct event *event) {
     core_trace(&node->core, "frame %s from %s", wire_name(msg.kind), link->host);
     if (!peers_message(&node->peers, link, &msg, &news))
         node_on_message(node, link, &msg);
-    if (news.change == PEERS_READY)
-        node_greet(node, news.member);
+    node_on_news(node, &news);
 }
 
 static void on_link_up(struct node *node, const struct event *event) {

@@ -7,11 +7,13 @@
 
 bool node_is_open(const struct node *node) {
     if (node->birth.state == BIRTH_BORN)
-        return true;
+        return !node->birth.gone;
     return node->identity.durable && !node->peers.outcast && peers_met_enough(&node->peers);
 }
 
 static const char *closed_reason(const struct node *node) {
+    if (node->birth.gone)
+        return "another node has taken the places of this one, which serves nothing any more";
     if (node->peers.outcast)
         return "the cluster was born without this node, and joining a born cluster is not "
                "supported yet";
@@ -117,7 +119,8 @@ void node_on_client(struct node *node, const struct client_request *client) {
     const struct requester from = {.tag = client->tag};
     struct request *request;
     if (!node_is_open(node)) {
-        coordinator_turn_away(&node->co, &from, RD_ECLUSTERDOWN, closed_reason(node));
+        coordinator_turn_away(&node->co, &from, node->birth.gone ? RD_EREMOVED : RD_ECLUSTERDOWN,
+                              closed_reason(node));
         return;
     }
     if (client->op == CLIENT_RMW && node->core.rmw == NULL) {

@@ -11,8 +11,8 @@
 #include "replication/ring.h"
 #include "replication/slot.h"
 
-#define NODE_PROTOCOL_VERSION 1
-#define NODE_HOST_BYTES 256 /* with the terminating zero: a DNS name or a numeric address */
+#define NODE_PROTOCOL_VERSION 2 /* grows with each change of what peers say, or of an entry */
+#define NODE_HOST_BYTES 256     /* with the terminating zero: a DNS name or a numeric address */
 #define NODE_NAME_BYTES 64
 #define NODE_SECRET_BYTES 256
 

@@ -1,6 +1,7 @@
 /* What peers say over ready links: each message goes to the protocol it belongs to. */
 #include <assert.h>
 
+#include "base/hash.h"
 #include "replication/node_private.h"
 
 static struct resp_slice buf_slice(const struct buf *buf) {
@@ -12,7 +13,8 @@ static struct resp_slice buf_slice(const struct buf *buf) {
 static bool may_know(void *arg, const struct node_id *id) {
     const struct node *node = arg;
     return node->birth.state != BIRTH_BORN ||
-           members_find(&node->birth.certificate.members, id) != MEMBER_NONE;
+           members_find(&node->birth.certificate.members, id) != MEMBER_NONE ||
+           successors_has_come(&node->birth.certificate.successors, id);
 }
 
 /* Sends entries and wishes, if there are any; passes an error of building them on as silence: gossip comes again. */
@@ -28,10 +30,8 @@ static void say_entries(struct node *node, uint16_t member, const struct buf *en
 
 /* Once the cluster is born all know its members, and each member brings its own news: with hundreds of them, all entries over each new link
  * would be millions. */
-void node_greet(struct node *node, uint16_t member) {
+static void introduce(struct node *node, uint16_t member) {
     struct buf entries = {0}, none = {0};
-    exchange_met(&node->exchange, member);
-    birth_tell(&node->birth, member);
     enum rd_err err = node->birth.state == BIRTH_BORN
                           ? members_encode_one(&node->members.items[MEMBER_SELF], &entries)
                           : members_encode_all(&node->members, &entries);
@@ -40,20 +40,43 @@ void node_greet(struct node *node, uint16_t member) {
     buf_free(&entries);
 }
 
+void node_greet(struct node *node, uint16_t member, struct link *link) {
+    birth_tell_over(&node->birth, link, false); /* before anything else goes over it */
+    exchange_met(&node->exchange, member);
+    introduce(node, member);
+}
+
+void node_spread(struct node *node) {
+    for (uint16_t i = 1; i < node->members.count; i++)
+        if (peers_reachable(&node->peers, i))
+            introduce(node, i);
+}
+
+/* Of all that gossip keeps the same everywhere: entries, and who has taken whose place. */
+static uint64_t known_hash(const struct node *node) {
+    const struct successors *records = &node->birth.certificate.successors;
+    uint64_t hash = members_hash(&node->members);
+    for (size_t i = 0; i < records->count; i++)
+        hash += hash_xxh64(&records->items[i], sizeof(records->items[i]), 2);
+    return hash;
+}
+
 void node_gossip(struct node *node) {
     uint16_t member = peers_random(&node->peers);
     if (member == MEMBER_NONE)
         return;
     struct wire_msg msg = {.kind = WIRE_GOSSIP};
-    msg.gossip.hash = members_hash(&node->members);
+    msg.gossip.hash = known_hash(node);
     peers_say(&node->peers, member, &msg);
 }
 
 static void on_gossip(struct node *node, uint16_t member, uint64_t hash) {
     struct buf lines = {0};
     struct wire_msg msg = {.kind = WIRE_DIGEST};
-    if (hash == members_hash(&node->members))
+    if (hash == known_hash(node))
         return;
+    if (node->birth.certificate.successors.count > 0)
+        birth_tell(&node->birth, member);
     if (members_digest(&node->members, &lines) == RD_OK) {
         msg.digest.lines = buf_slice(&lines);
         peers_say(&node->peers, member, &msg);
@@ -84,7 +107,7 @@ static enum rd_err on_entries(struct node *node, uint16_t member, const struct w
     if (node->members.count > before && node->birth.state != BIRTH_BORN)
         for (uint16_t i = 1; i < node->members.count; i++) /* news of a new member spread at once */
             if (i != member && peers_reachable(&node->peers, i))
-                node_greet(node, i);
+                introduce(node, i);
     return err;
 }
 
@@ -167,8 +190,11 @@ static enum rd_err keep_hint(struct node *node, struct blob *key, struct object 
 }
 
 static enum rd_err on_write(struct node *node, uint16_t member, const struct wire_msg *msg) {
-    struct asker asker = {
-        .kind = ASKER_PEER, .member = member, .id = msg->write.id, .round = msg->write.round};
+    struct asker asker = {.kind = ASKER_PEER,
+                          .member = member,
+                          .id = msg->write.id,
+                          .round = msg->write.round,
+                          .epoch = node->birth.epoch};
     struct object sent;
     struct blob *key;
     struct hint_owed owed = {.must = msg->write.must == 1};
@@ -378,7 +404,27 @@ static enum rd_err dispatch(struct node *node, uint16_t member, const struct wir
     }
 }
 
+/* True if an acknowledgement of the write `id` may be one of W for a client: repairs and hints are acknowledged for themselves. */
+static bool is_counted(uint64_t id) {
+    return id != 0 && (id & (EXCHANGE_ID | HINTS_ID)) == 0;
+}
+
+/* A write of a node that did not know, when it sent it, who holds which place (replace.h): it may count an acknowledgement of one that is
+ * gone. It hears what is known here, and nothing is acknowledged. Says whether `msg` is one. */
+static bool refuse_unaware(struct node *node, struct link *link, const struct wire_msg *msg) {
+    struct asker asker = {
+        .kind = ASKER_PEER, .member = link->member, .id = msg->write.id, .round = msg->write.round};
+    if (msg->kind != WIRE_WRITE || link->aware || !is_counted(msg->write.id) ||
+        node->birth.certificate.successors.count == 0)
+        return false;
+    birth_tell_over(&node->birth, link, true);
+    answer_write(node, &asker, RD_EREFUSED, 0, NULL, NULL);
+    return true;
+}
+
 void node_on_message(struct node *node, struct link *link, const struct wire_msg *msg) {
+    if (node->birth.gone)
+        return;
     if (msg->kind >= WIRE_BIRTH_ASK && msg->kind <= WIRE_BORN) {
         birth_message(&node->birth, link->member, link, msg);
         return;
@@ -388,6 +434,8 @@ void node_on_message(struct node *node, struct link *link, const struct wire_msg
         link->fence_number = msg->fence.number;
         return;
     }
+    if (refuse_unaware(node, link, msg))
+        return;
     if (dispatch(node, link->member, msg) == RD_EPROTO)
         peers_drop(&node->peers, link, "it sent a frame that cannot be decoded");
 }
@@ -407,6 +455,9 @@ void node_on_replica_answer(struct node *node, const struct replica_answer *answ
     if (asker->kind == ASKER_PEER) {
         if (answer->step == REPLICA_READ)
             answer_read(node, asker, answer->err, held, usable ? replica_digest(answer->entry) : 0);
+        else if (answer->err == RD_OK && is_counted(asker->id) && asker->epoch != node->birth.epoch)
+            answer_write(node, asker, RD_EREFUSED, 0, NULL,
+                         NULL); /* it came before that was known */
         else
             answer_write(node, asker, answer->err, answer->uncovered, held, &answer->met);
         return;

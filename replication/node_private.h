@@ -13,6 +13,7 @@
 #include "replication/peers.h"
 #include "replication/placement.h"
 #include "replication/reap.h"
+#include "replication/replace.h"
 #include "replication/replica.h"
 
 #define NODE_MAGIC 0x4e4f4445u
@@ -59,7 +60,10 @@ struct node {
     uint32_t batch_count;
     uint64_t next_probe_us; /* while the store takes no writes: when to see whether it does again */
     uint64_t next_tick_us, next_gossip_us;
-    uint64_t layout_hash; /* of what the placement was computed from */
+    uint64_t layout_hash;  /* of what the placement was computed from, while unborn */
+    uint64_t layout_epoch; /* the birth's epoch of which the placement is; 0: of no certificate */
+    uint64_t places_epoch; /* the birth's epoch that requests and protocols have heard of */
+    struct replace replace;
 };
 
 /* True if requests are served: born, or the seeds have been met. */
@@ -88,8 +92,17 @@ bool node_give_scans(struct node *node);
 /* An answer of the local replica. */
 void node_on_replica_answer(struct node *node, const struct replica_answer *answer);
 
-/* Tells a member that has just become reachable all that is known. */
-void node_greet(struct node *node, uint16_t member);
+/* Tells a member that has just become reachable, over `link`, all that is known. */
+void node_greet(struct node *node, uint16_t member, struct link *link);
+
+/* Says all entries to everybody in reach. */
+void node_spread(struct node *node);
+
+/* What a handshake has brought to light. The link may be gone afterwards. */
+void node_on_news(struct node *node, const struct peers_news *news);
+
+/* Somebody has taken another's places: what waits for the one that is gone ends (node_places.c). */
+void node_places_changed(struct node *node);
 
 /* Begins one round of gossip. */
 void node_gossip(struct node *node);

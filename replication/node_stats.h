@@ -27,8 +27,9 @@ struct node_stats {
     uint64_t requests_in_flight, keys_in_flight;
     uint64_t partitions_owned; /* partitions this node is a home of */
     uint32_t members, members_up;
-    bool born; /* the cluster has accepted its first write */
-    bool open; /* requests are served (no -CLUSTERDOWN) */
+    uint32_t members_joining; /* that are being filled */
+    bool born;                /* the cluster has accepted its first write */
+    bool open;                /* requests are served (no -CLUSTERDOWN) */
     char cluster_id[NODE_ID_HEX + 1];
 };
 

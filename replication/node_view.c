@@ -34,6 +34,13 @@ static enum member_state state_of(const struct node *node, uint16_t index, struc
     return MEMBER_DOWN;
 }
 
+static enum member_status status_of(const struct node *node, const struct member *member) {
+    if (node->birth.state == BIRTH_BORN &&
+        !certificate_has_holder(&node->birth.certificate, &member->id))
+        return MEMBER_REMOVED;
+    return member_is_filling(member) ? MEMBER_JOINING : MEMBER_MEMBER;
+}
+
 void node_member(const struct node *node, size_t index, struct instant now,
                  struct member_view *out) {
     assert(index < node->members.count);
@@ -42,7 +49,7 @@ void node_member(const struct node *node, size_t index, struct instant now,
                                 .address = member->address,
                                 .cluster_port = member->cluster_port,
                                 .vnodes = member->vnodes,
-                                .status = MEMBER_MEMBER,
+                                .status = status_of(node, member),
                                 .self = index == MEMBER_SELF};
     memcpy(out->zone, member->zone, sizeof(out->zone));
     out->state = state_of(node, (uint16_t)index, now, &out->heard_ms);
@@ -85,7 +92,13 @@ void node_stats(const struct node *node, struct node_stats *out) {
     out->hint_bytes = node->hints.ledger.bytes;
     out->hints_counted = node->hints.ledger.counted;
     out->partitions_owned = node->placement.owned;
-    out->members = node->members.count;
+    out->members = 0;
+    for (uint16_t i = 0; i < node->members.count; i++)
+        out->members += status_of(node, &node->members.items[i]) != MEMBER_REMOVED;
+    out->members_joining = 0;
+    for (size_t i = 0; i < node->placement.count; i++)
+        out->members_joining +=
+            member_is_filling(&node->members.items[node->placement.to_member[i]]);
     out->members_up = 1u + peers_up_count(&node->peers);
     out->born = node->birth.state == BIRTH_BORN;
     out->open = node_is_open(node);

@@ -18,7 +18,8 @@ uint64_t op_count_own(const struct coordinator *co) {
         uint16_t homes[PREFLIST_MAX_N];
         size_t count = placement_homes(co->placement, (uint16_t)p, homes);
         size_t first = 0;
-        while (first < count && !coordinator_healthy(co, homes[first]))
+        while (first < count && (!coordinator_healthy(co, homes[first]) ||
+                                 member_is_filling(&co->members->items[homes[first]])))
             first++;
         if (first == count || homes[first] != MEMBER_SELF)
             continue;

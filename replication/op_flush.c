@@ -63,8 +63,11 @@ static bool find_homes(struct coordinator *co, struct request *request, struct f
     uint32_t reachable = 0, w = request->order.w;
     item->home_count = (uint8_t)placement_homes(
         co->placement, slot_partition(slot, co->core->conf.partitions), item->homes);
-    for (uint8_t i = 0; i < item->home_count; i++)
-        reachable += coordinator_can_ask(co, item->homes[i]);
+    for (uint8_t i = 0; i < item->home_count; i++) {
+        bool filling = member_is_filling(&co->members->items[item->homes[i]]);
+        item->filling |= (uint16_t)(filling << i);
+        reachable += !filling && coordinator_can_ask(co, item->homes[i]);
+    }
     item->needed = (uint8_t)(w < item->home_count ? w : item->home_count);
     if (reachable >= item->needed)
         return true;
@@ -120,7 +123,7 @@ static void fail_unknown(struct coordinator *co, struct request *request) {
 
 /* True if the item may still get as many acknowledgements as it needs. */
 static bool may_succeed(const struct flush_item *item) {
-    unsigned open = (unsigned)__builtin_popcount(item->asked & ~item->answered);
+    unsigned open = (unsigned)__builtin_popcount(item->asked & ~item->answered & ~item->filling);
     return item->good + open >= item->needed;
 }
 
@@ -150,6 +153,8 @@ static bool count(struct coordinator *co, struct request *request, struct flush_
         if (item->homes[h] != member || (item->asked & bit) == 0 || (item->answered & bit) != 0)
             continue;
         item->answered |= bit;
+        if ((item->filling & bit) != 0)
+            continue;
         if (good && ++item->good == item->needed)
             op->done++;
         if (!good && item->good < item->needed && !may_succeed(item)) {

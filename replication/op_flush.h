@@ -18,6 +18,7 @@ struct flush_item {
     struct object deleted; /* the tombstone; freed once it is sent */
     uint16_t homes[PREFLIST_MAX_N];
     uint16_t asked, answered; /* bits by position in `homes` */
+    uint16_t filling;         /* likewise: those that count for nothing yet */
     uint8_t home_count, needed, good;
 };
 

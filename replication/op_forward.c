@@ -61,6 +61,11 @@ static bool is_for_here(const struct coordinator *co, const struct request *requ
     return home == MEMBER_SELF && request->order.rmw != NULL && co->core->store_err == RD_OK;
 }
 
+static void begin_here(struct coordinator *co, struct request *request) {
+    memset(&request->forward, 0, sizeof(request->forward));
+    op_rmw_start(co, request);
+}
+
 /* Sends it to `member` as `msg` says; says whether it could. */
 static bool hand_to(struct coordinator *co, struct request *request, uint16_t member,
                     const struct wire_msg *msg) {
@@ -109,16 +114,17 @@ static bool keeps_order(const struct coordinator *co, const struct request *requ
 }
 
 static bool may_take(const struct coordinator *co, const struct request *request, uint16_t home) {
-    return peers_healthy(co->peers, home) && !was_tried(&request->forward, home);
+    return peers_healthy(co->peers, home) && !was_tried(&request->forward, home) &&
+           !member_is_filling(&co->members->items[home]);
 }
 
 /* Gives it to the first home that has just answered something, or begins it here; says whether it could. */
 static bool give_to_home(struct coordinator *co, struct request *request, const uint16_t *homes,
                          size_t count, const struct wire_msg *msg) {
     for (size_t i = 0; i < count; i++) {
-        if (is_for_here(co, request, homes[i])) {
-            memset(&request->forward, 0, sizeof(request->forward));
-            op_rmw_start(co, request);
+        if (is_for_here(co, request, homes[i]) &&
+            !member_is_filling(&co->members->items[MEMBER_SELF])) {
+            begin_here(co, request);
             return true;
         }
         if (!may_take(co, request, homes[i]))
@@ -143,12 +149,17 @@ static bool check_on_homes(struct coordinator *co, struct request *request, cons
     return checking;
 }
 
-/* Gives it to any home that can be reached: there is nobody else. */
+/* Gives it to any home that can be reached, this node too: there is nobody else. */
 static bool try_anyone(struct coordinator *co, struct request *request, const uint16_t *homes,
                        size_t count, const struct wire_msg *msg) {
     for (size_t i = 0; i < count; i++)
         if (homes[i] != MEMBER_SELF && hand_to(co, request, homes[i], msg))
             return true;
+    for (size_t i = 0; i < count; i++)
+        if (is_for_here(co, request, homes[i])) {
+            begin_here(co, request);
+            return true;
+        }
     return false;
 }
 

@@ -14,9 +14,11 @@ static void release(struct request *request) {
 
 /* ---- whom to ask ---------------------------------------------------------------------------------- */
 
-/* Lower is better: self, prompt ones by how fast they are, the others in reach, those out of
+/* Lower is better: self, prompt ones by how fast they are, the others in reach, those that are being filled, those out of
  * reach. */
 static uint32_t rank(const struct coordinator *co, uint16_t member) {
+    if (member_is_filling(&co->members->items[member]) && coordinator_can_ask(co, member))
+        return UINT32_MAX - 1;
     if (member == MEMBER_SELF)
         return 0;
     if (!peers_reachable(co->peers, member))
@@ -43,7 +45,10 @@ static void rank_homes(const struct coordinator *co, const struct request *reque
         op->homes[at].member = homes[i];
     }
     op->home_count = op->count = (uint8_t)count;
-    while (op->healthy < count && coordinator_healthy(co, op->homes[op->healthy].member))
+    for (size_t i = 0; i < count; i++)
+        op->homes[i].filling = member_is_filling(&co->members->items[op->homes[i].member]);
+    while (op->healthy < count && !op->homes[op->healthy].filling &&
+           coordinator_healthy(co, op->homes[op->healthy].member))
         op->healthy++;
 }
 
@@ -71,8 +76,8 @@ static bool ask(struct coordinator *co, struct request *request, struct read_hom
     }
     home->asked = true;
     home->asked_us = co->core->now.mono_us;
-    home->number = home->fallback ? quorum_expect_stand_in(&request->read.quorum)
-                                  : quorum_expect(&request->read.quorum);
+    home->number = home->fallback || home->filling ? quorum_expect_stand_in(&request->read.quorum)
+                                                   : quorum_expect(&request->read.quorum);
     return true;
 }
 
@@ -85,9 +90,11 @@ static bool ask_home(struct coordinator *co, struct request *request, uint8_t fi
     return false;
 }
 
-/* How many homes are missing from R: so many fallbacks count. */
-static uint32_t missing(const struct op_read *op) {
+/* How many homes are missing from R: so many fallbacks count, where fallbacks may. */
+static uint32_t missing(const struct coordinator *co, const struct op_read *op) {
     uint32_t live = 0;
+    if (!co->core->conf.sloppy_quorum)
+        return 0;
     for (uint8_t i = 0; i < op->healthy; i++)
         live += op->homes[i].answered ? op->homes[i].good : !op->homes[i].silent;
     return live < op->quorum.needed ? op->quorum.needed - live : 0;
@@ -117,7 +124,7 @@ static bool ask_fallback(struct coordinator *co, struct request *request) {
  * healthy. `all`: any number of fallbacks. Says whether there was one. */
 static bool ask_next(struct coordinator *co, struct request *request, bool all) {
     struct op_read *op = &request->read;
-    uint32_t room = missing(op), open = 0;
+    uint32_t room = missing(co, op), open = 0;
     quorum_allow(&op->quorum, room);
     for (uint8_t i = op->home_count; i < op->count; i++)
         open += op->homes[i].answered ? op->homes[i].good : !op->homes[i].silent;
@@ -184,7 +191,8 @@ void op_read_start(struct coordinator *co, struct request *request, uint32_t r, 
     quorum_init(&op->quorum, r > 0 ? r : 1);
     uint32_t reachable = 0;
     for (uint8_t i = 0; i < op->home_count; i++)
-        reachable += coordinator_can_ask(co, op->homes[i].member);
+        reachable += coordinator_can_ask(co, op->homes[i].member) &&
+                     (!op->homes[i].filling || co->core->conf.sloppy_quorum);
     if (op->healthy < op->quorum.needed) {
         uint16_t fallbacks[PREFLIST_MAX_N];
         reachable += (uint32_t)coordinator_fallbacks(co, request->partition, fallbacks,
@@ -413,7 +421,7 @@ static void count(struct coordinator *co, struct request *request, struct read_h
     home->answered = true;
     home->good = good;
     coordinator_note_silent(co, request, home->member, false);
-    quorum_allow(&op->quorum, missing(op));
+    quorum_allow(&op->quorum, missing(co, op));
     enum quorum_verdict verdict = quorum_add(&op->quorum, home->number, good);
     if (home->member == MEMBER_SELF)
         op->own_first = false;
@@ -525,7 +533,7 @@ void op_read_review(struct coordinator *co, struct request *request) {
             coordinator_note_silent(co, request, op->homes[i].member, true);
             silent++;
         }
-    quorum_allow(&op->quorum, missing(op));
+    quorum_allow(&op->quorum, missing(co, op));
     while (silent > 0 && ask_next(co, request, false))
         silent--;
     if (quorum_verdict(&op->quorum) == QUORUM_MET && can_tell(co, op) && !op->own_first &&

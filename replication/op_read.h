@@ -40,6 +40,7 @@ struct read_answer {
 struct read_home {
     uint16_t member;
     bool fallback; /* it is no home: it answers from its hint */
+    bool filling;  /* a home that counts as a fallback does, until it has been filled */
     bool asked, answered, good;
     bool silent;     /* it has not answered, and is not waited for alone */
     bool damaged;    /* its row is: it has to be repaired, and counts for nothing */

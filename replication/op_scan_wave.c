@@ -62,8 +62,10 @@ static enum rd_err add_source(struct op_scan *op, uint16_t member, bool hints,
     return RD_OK;
 }
 
-/* 0: this node, 1: prompt members, 2: the others in reach. */
+/* 0: this node, 1: prompt members, 2: the others in reach, 3: those that are being filled. */
 static unsigned rank(const struct coordinator *co, const struct op_scan *op, uint16_t member) {
+    if (member_is_filling(&co->members->items[member]))
+        return 3;
     if (member == MEMBER_SELF)
         return 0;
     return is_prompt(co, op, member) ? 1 : 2;
@@ -73,7 +75,8 @@ static unsigned rank(const struct coordinator *co, const struct op_scan *op, uin
 struct supply {
     uint16_t homes[PREFLIST_MAX_N], fallbacks[PREFLIST_MAX_N];
     uint32_t home_count, fallback_count;
-    uint32_t reachable; /* of the homes */
+    uint32_t reachable; /* of the homes that have all that belongs to them */
+    uint32_t filling;   /* of the others, where fallbacks count */
     uint32_t needed;
 };
 
@@ -84,9 +87,11 @@ static void look_around(const struct coordinator *co, const struct op_scan *op, 
     out->needed = op->r < out->home_count ? op->r : out->home_count;
     if (out->needed == 0)
         out->needed = 1;
-    out->reachable = out->fallback_count = 0;
+    out->reachable = out->filling = out->fallback_count = 0;
     for (uint32_t i = 0; i < out->home_count; i++) {
-        out->reachable += can_ask(co, op, out->homes[i]);
+        bool filling = member_is_filling(&co->members->items[out->homes[i]]);
+        out->reachable += !filling && can_ask(co, op, out->homes[i]);
+        out->filling += filling && co->core->conf.sloppy_quorum && can_ask(co, op, out->homes[i]);
         missed += !is_prompt(co, op, out->homes[i]);
     }
     uint16_t list[PREFLIST_MAX_N];
@@ -102,7 +107,7 @@ static bool is_enough(const struct op_scan *op, const struct supply *supply) {
     if (supply->reachable >= supply->needed)
         return true;
     return !op->flush && supply->reachable > 0 &&
-           supply->reachable + supply->fallback_count >= supply->needed;
+           supply->reachable + supply->filling + supply->fallback_count >= supply->needed;
 }
 
 /* Adds homes beyond those that are chosen already, then the fallbacks. */
@@ -113,7 +118,11 @@ static enum rd_err choose(struct coordinator *co, struct op_scan *op, const stru
         wanted = supply->needed;
     for (uint32_t i = 0; i < supply->home_count; i++)
         have += has_bit(chosen->own, supply->homes[i]);
-    for (unsigned wave = 0; wave < 3; wave++)
+    if (!op->flush && wanted < supply->needed) /* those that are being filled come last */
+        wanted = supply->reachable + supply->filling < supply->needed
+                     ? supply->reachable + supply->filling
+                     : supply->needed;
+    for (unsigned wave = 0; wave < 4; wave++)
         for (uint32_t i = 0; i < supply->home_count && have < wanted; i++) {
             uint16_t member = supply->homes[i];
             if (has_bit(chosen->own, member) || !can_ask(co, op, member) ||

@@ -560,6 +560,20 @@ void op_write_review(struct coordinator *co, struct request *request) {
     }
 }
 
+void op_write_gone(struct coordinator *co, struct request *request, uint16_t member) {
+    if (request->write.state != WRITE_WRITING) {
+        op_write_lost(co, request, member);
+    } else if (write_targets_gone(co, request, member) || request->replied) {
+        go_on(co, request);
+    } else {
+        co->core->stats.quorum_failures_write++;
+        coordinator_fail(
+            co, request, RD_EUNKNOWN,
+            "a replica that had acknowledged it has lost its disk since: the write may "
+            "have happened or may still spread");
+    }
+}
+
 void op_write_make_way(struct coordinator *co, struct request *request) {
     write_targets_finish(co, request, false);
     coordinator_close(co, request);

@@ -89,6 +89,9 @@ void op_write_lost(struct coordinator *co, struct request *request, uint16_t mem
  * answered. */
 void op_write_review(struct coordinator *co, struct request *request);
 
+/* A member is gone with its disk: what it acknowledged does not count any more. */
+void op_write_gone(struct coordinator *co, struct request *request, uint16_t member);
+
 /* Ends a write that lingers before its time. */
 void op_write_make_way(struct coordinator *co, struct request *request);
 

@@ -37,11 +37,16 @@ static uint16_t next_fallback(const struct coordinator *co, const struct request
     return MEMBER_NONE;
 }
 
+/* Those that count as homes. */
 static uint32_t healthy_homes(const struct write_targets *to) {
     uint32_t healthy = 0;
     for (uint8_t i = 0; i < to->home_count; i++)
-        healthy += !to->all[i].missed;
+        healthy += !to->all[i].missed && !to->all[i].filling;
     return healthy;
+}
+
+static bool is_filling(const struct coordinator *co, uint16_t member) {
+    return member_is_filling(&co->members->items[member]) && !RD_PLANTED(co->core, FILLING_COUNTED);
 }
 
 /* How many fallbacks may count. */
@@ -59,7 +64,8 @@ uint32_t write_targets_start(struct coordinator *co, struct request *request) {
     for (uint8_t i = 0; i < to->home_count; i++) {
         to->all[i] = (struct write_target){.member = homes[i]};
         request->write.standing_in &= homes[i] != MEMBER_SELF;
-        reachable += coordinator_can_ask(co, homes[i]);
+        reachable += coordinator_can_ask(co, homes[i]) &&
+                     (!is_filling(co, homes[i]) || co->core->conf.sloppy_quorum);
         missed += !coordinator_healthy(co, homes[i]);
     }
     while (fallbacks < missed) {
@@ -95,7 +101,8 @@ void write_targets_plan(struct coordinator *co, struct request *request) {
     for (uint8_t i = 0; i < to->home_count; i++) {
         uint16_t home = to->all[i].member;
         bool missed = !coordinator_healthy(co, home) || coordinator_is_silent(co, request, home);
-        to->all[i] = (struct write_target){.member = home, .missed = missed};
+        to->all[i] = (struct write_target){
+            .member = home, .filling = is_filling(co, home), .missed = missed};
     }
     for (uint8_t i = 0; i < to->home_count; i++)
         if (to->all[i].missed)
@@ -225,8 +232,8 @@ void write_targets_send(struct coordinator *co, struct request *request) {
             made = make_frame(request, &nothing, &frame) == RD_OK;
         home->asked = self || (made && peers_send(co->peers, home->member, frame));
         home->asked_us = co->core->now.mono_us;
-        if (home->asked)
-            expect(request, home, true);
+        if (home->asked && (!home->filling || co->core->conf.sloppy_quorum))
+            expect(request, home, !home->filling);
         request->write.sent |= home->asked && !self;
     }
     blob_unref(frame);
@@ -316,11 +323,20 @@ void write_targets_lost(struct coordinator *co, struct request *request, uint16_
         }
 }
 
+bool write_targets_gone(struct coordinator *co, struct request *request, uint16_t member) {
+    struct write_targets *to = &request->write.to;
+    for (uint8_t i = 0; i < to->count; i++)
+        if (to->all[i].member == member && to->all[i].good && to->all[i].has_number)
+            return false;
+    write_targets_lost(co, request, member);
+    return true;
+}
+
 uint32_t write_targets_good_homes(const struct request *request) {
     const struct write_targets *to = &request->write.to;
     uint32_t homes = 0;
     for (uint8_t i = 0; i < to->home_count; i++)
-        if (to->all[i].good)
+        if (to->all[i].good && !to->all[i].filling)
             homes |= bit(i);
     return homes;
 }

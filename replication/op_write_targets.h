@@ -7,7 +7,8 @@
  * sloppy_acks_do_not_intersect). A home that is lost, or refuses, after it was asked is no longer
  * healthy, and is replaced at once; so is one that becomes suspect, or has said nothing when half of
  * request-timeout is over (a fallback, too). A fallback that is to count is told so and never drops the
- * hint; one that was asked before that was known is asked again.
+ * hint; one that was asked before that was known is asked again. A home that is being filled (replace.h) is sent the object like any
+ * other, and counts as a fallback does, where fallbacks may.
  */
 #ifndef RD_REPLICATION_OP_WRITE_TARGETS_H
 #define RD_REPLICATION_OP_WRITE_TARGETS_H
@@ -33,6 +34,7 @@ struct write_target {
     bool
         missed; /* a home: not healthy when asked, or lost since, or silent, or it refused; a fallback: silent */
     bool must;    /* a fallback: asked as one that is to count */
+    bool filling; /* a home that counts as a fallback does, until it has been filled */
     uint8_t home; /* a fallback: the place of the home that it stands for */
     bool has_number;
     uint32_t number; /* in the quorum */
@@ -76,6 +78,9 @@ void write_targets_review(struct coordinator *co, struct request *request);
 
 /* A member lost a link: whoever was asked there and has not answered is replaced. */
 void write_targets_lost(struct coordinator *co, struct request *request, uint16_t member);
+
+/* `member` is gone, with all it had. False: the round rests on its acknowledgement, which counts for nothing now. */
+bool write_targets_gone(struct coordinator *co, struct request *request, uint16_t member);
 
 /* True if nobody is awaited any more. */
 bool write_targets_complete(const struct request *request);

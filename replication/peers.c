@@ -106,6 +106,15 @@ static bool say_on(struct peers *peers, struct link *link, const struct wire_msg
     return true;
 }
 
+void peers_send_over(struct peers *peers, struct link *link, struct blob *frame) {
+    send_on(peers, link, frame);
+}
+
+void peers_nobody_is_aware(struct peers *peers) {
+    for (struct link *link = peers->links; link != NULL; link = link->hh.next)
+        link->aware = false;
+}
+
 bool peers_send(struct peers *peers, uint16_t member, struct blob *frame) {
     struct link *link = best_link(peers, member);
     if (link == NULL)
@@ -173,31 +182,6 @@ bool peers_fence(const struct peers *peers, uint16_t member, uint64_t *start, ui
     return any;
 }
 
-uint16_t peers_reachable_count(const struct peers *peers) {
-    uint16_t count = 0;
-    for (uint16_t i = 0; i < peers->peer_count; i++)
-        count += peers_reachable(peers, i);
-    return count;
-}
-
-uint16_t peers_up_count(const struct peers *peers) {
-    uint16_t count = 0;
-    for (uint16_t i = 0; i < peers->peer_count; i++)
-        count += i != MEMBER_SELF && peers->peers[i].watch.state == WATCH_UP;
-    return count;
-}
-
-uint16_t peers_random(struct peers *peers) {
-    uint16_t count = peers_reachable_count(peers);
-    if (count == 0)
-        return MEMBER_NONE;
-    uint64_t pick = prng_below(&peers->core->prng, count);
-    for (uint16_t i = 0; i < peers->peer_count; i++)
-        if (peers_reachable(peers, i) && pick-- == 0)
-            return i;
-    return MEMBER_NONE;
-}
-
 /* ---- links that end ------------------------------------------------------------------------------- */
 
 static void dialler_failed(struct peers *peers, struct dialler *dialler) {
@@ -245,6 +229,17 @@ static void close_link(struct peers *peers, struct link *link) {
     effects_push(peers->core->effects, EFF_CLOSE)->close.link = link->id;
     peers->closed_turn = peers->core->turns;
     forget(peers, link);
+}
+
+void peers_close(struct peers *peers, struct link *link) {
+    close_link(peers, link);
+}
+
+void peers_end(struct peers *peers, uint16_t member) {
+    struct link *link, *next;
+    HASH_ITER(hh, peers->links, link, next)
+    if (link->member == member && link->state == LINK_READY)
+        close_link(peers, link);
 }
 
 /* Where the peer of a link listens, as far as it is known: a link that it dialled shows its address only. */
@@ -339,12 +334,17 @@ static bool may_dial(const struct peers *peers, const struct dialler *dialler) {
     return dialler->dial == 0 && dialler->next_us <= now_us(peers);
 }
 
+static bool is_gone(const struct peers *peers, const struct node_id *id) {
+    return peers->birth != NULL && successors_is_gone(&peers->birth->successors, id);
+}
+
 static void dial_members(struct peers *peers) {
     for (uint16_t i = 0; i < peers->peer_count; i++) {
         struct peer *peer = &peers->peers[i];
         const struct member *member = &peers->members->items[i];
         if (i == MEMBER_SELF || peer->outgoing != NULL || !may_dial(peers, &peer->dialler) ||
-            member->generation == 0 || member->address.host[0] == 0 || shaking(peers, i, NO_SEED))
+            member->address.host[0] == 0 || is_gone(peers, &member->id) ||
+            shaking(peers, i, NO_SEED))
             continue;
         dial(peers, &peer->dialler, member->address.host, member->cluster_port);
     }
@@ -395,7 +395,8 @@ void peers_link_up(struct peers *peers, uint64_t id, uint64_t dial, const char *
     uint16_t member = MEMBER_NONE;
     uint32_t seed = NO_SEED;
     struct dialler *dialler = dial == 0 ? NULL : find_dial(peers, dial, &member, &seed);
-    struct link *link = dial != 0 && dialler == NULL ? NULL : calloc(1, sizeof(*link));
+    bool unwanted = peers->retired || (dial != 0 && dialler == NULL);
+    struct link *link = unwanted ? NULL : calloc(1, sizeof(*link));
     if (dialler != NULL)
         dialler->dial = 0;
     if (link == NULL || peers_link(peers, id) != NULL) {
@@ -484,10 +485,17 @@ static const struct link *twin_of(const struct peers *peers, const struct link *
 
 /* CHALLENGE arrives at the dialler. A node met twice, as a seed and as a member, gets one link:
  * the second ends before the peer would use it, since what the peer sent over it would be lost. */
-static void on_challenge(struct peers *peers, struct link *link, const struct wire_hello *hello) {
+static void on_challenge(struct peers *peers, struct link *link, const struct wire_hello *hello,
+                         struct peers_news *news) {
     char reason[HANDSHAKE_REASON_BYTES];
     bool outcast;
-    if (!handshake_check(peers->core, peers->birth, hello, &link->theirs, reason, &outcast)) {
+    bool known = handshake_check(peers->core, peers->birth, hello, &link->theirs, reason, &outcast);
+    if (outcast && link->member != MEMBER_NONE && proof_holds(peers, link, false, hello->proof)) {
+        peers->peers[link->member].vacant = !link->theirs.born;
+        *news = (struct peers_news){PEERS_STRANGER, link->member, link->id};
+        return;
+    }
+    if (!known) {
         peers_refuse(peers, link, reason, outcast);
         return;
     }
@@ -517,6 +525,10 @@ static void on_challenge(struct peers *peers, struct link *link, const struct wi
  * without our knowing); of two outgoing ones the older, which works. */
 static void make_ready(struct peers *peers, struct link *link, struct peers_news *news) {
     uint16_t member;
+    if (peers->birth != NULL && !certificate_has_holder(peers->birth, &link->theirs.node)) {
+        *news = (struct peers_news){PEERS_GONE, MEMBER_NONE, link->id};
+        return;
+    }
     if (members_add(peers->members, &link->theirs.node, &member) != RD_OK) {
         peers_drop(peers, link, "no room for another member");
         return;
@@ -550,6 +562,7 @@ static void make_ready(struct peers *peers, struct link *link, struct peers_news
     }
     if (older != NULL)
         close_link(peers, older);
+    peer->vacant = false;
     watch_linked(&peers->failure, &peer->watch);
     *news = (struct peers_news){PEERS_READY, member, link->id};
 }
@@ -604,7 +617,7 @@ static void handshake_message(struct peers *peers, struct link *link, const stru
     if (msg->kind == WIRE_HELLO && link->state == LINK_AWAIT_HELLO)
         on_hello(peers, link, &msg->hello);
     else if (msg->kind == WIRE_CHALLENGE && link->state == LINK_AWAIT_CHALLENGE)
-        on_challenge(peers, link, &msg->hello);
+        on_challenge(peers, link, &msg->hello, news);
     else if (msg->kind == WIRE_PROOF && link->state == LINK_AWAIT_PROOF)
         on_proof(peers, link, msg->proof.proof, news);
     else if (msg->kind == WIRE_WELCOME && link->state == LINK_AWAIT_WELCOME)
@@ -691,6 +704,8 @@ void peers_step(struct peers *peers) {
 }
 
 void peers_tick(struct peers *peers) {
+    if (peers->retired)
+        return;
     if (peers->started_us == 0)
         peers->started_us = now_us(peers) + 1;
     grow(peers);

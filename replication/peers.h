@@ -34,6 +34,8 @@ struct link {
     uint64_t heard_us, sent_us, pinged_us; /* up to here in one line of the cache */
     uint64_t since_us;                     /* when it came up */
     uint64_t fence_start, fence_number;    /* the last fence that came over it; 0: none */
+    bool
+        aware; /* what comes over it was sent by a node that knew all records of places taken that are known here */
     struct handshake_facts theirs, mine;
     char host[NODE_HOST_BYTES]; /* the peer's numeric address */
     UT_hash_handle hh;
@@ -54,6 +56,7 @@ struct peer {                         /* by member index */
     struct dialler dialler;
     bool lost;              /* a ready link went, and peers_take_lost has not said so yet */
     struct latency latency; /* of its answers to reads */
+    bool vacant;            /* its address answers as another, empty node */
     struct watch watch;
     enum watch_state said; /* the state that the log has heard of */
     uint64_t checked_us;   /* when peers_check_on probed it last */
@@ -85,9 +88,10 @@ struct peers {
     uint32_t seed_count;
     uint64_t next_dial;
     uint64_t started_us;
-    uint64_t tended_us;        /* when links were last looked at */
-    uint64_t closed_turn;      /* the last in which this node itself closed a link */
-    bool outcast;              /* a born cluster has said that it was born without this node */
+    uint64_t tended_us;   /* when links were last looked at */
+    uint64_t closed_turn; /* the last in which this node itself closed a link */
+    bool outcast;         /* a born cluster has said that it was born without this node */
+    bool retired;         /* another has this node's places: nobody is dialled, nobody let in */
     uint64_t said[PEERS_SAID]; /* hashes of refusals logged: once each, not at each redial */
     size_t said_count;
 };
@@ -95,7 +99,10 @@ struct peers {
 /* What a step changed for those above. */
 enum peers_change {
     PEERS_SAME,
-    PEERS_READY /* a link of `member` has become ready */
+    PEERS_READY,    /* a link of `member` has become ready */
+    PEERS_STRANGER, /* at the address of `member` a node was met, over `link`, that knows the secret and is no member: to be let in as
+                     * its successor or refused */
+    PEERS_GONE /* the node behind `link`, which would be ready, holds no place any more: to be told and refused */
 };
 
 struct peers_news {
@@ -119,6 +126,12 @@ void peers_tick(struct peers *peers);
 void peers_link_up(struct peers *peers, uint64_t link, uint64_t dial, const char *host);
 void peers_link_down(struct peers *peers, uint64_t link);
 void peers_dial_failed(struct peers *peers, uint64_t dial);
+
+/* Closes all links of `member`: it holds no place any more. */
+void peers_end(struct peers *peers, uint16_t member);
+
+/* Closes a link without a word. `link` is gone afterwards. */
+void peers_close(struct peers *peers, struct link *link);
 
 /* The link `id`, or NULL if it has been closed from this side in the meantime. */
 struct link *peers_link(struct peers *peers, uint64_t id);
@@ -198,6 +211,15 @@ bool peers_send(struct peers *peers, uint16_t member, struct blob *frame);
 /* Encodes and sends. False also if memory is out: the frame is lost as any frame may be. */
 bool peers_say(struct peers *peers, uint16_t member, const struct wire_msg *msg);
 
+/* Sends `frame` over that very link. */
+void peers_send_over(struct peers *peers, struct link *link, struct blob *frame);
+
+/* A record was added: what comes over any link may have been sent without knowing it. */
+void peers_nobody_is_aware(struct peers *peers);
+
+/* True if this node has met an empty node, no member, at the address of `member`, and not `member` itself since. */
+bool peers_is_vacant(const struct peers *peers, uint16_t member);
+
 /* The same for work of the background: nobody waits for an answer in time, and the frame counts against the
  * budget. Returns its bytes; 0: not sent. */
 uint32_t peers_say_in_background(struct peers *peers, struct budget *budget, uint16_t member,
@@ -216,6 +238,12 @@ bool peers_met_enough(const struct peers *peers);
 /* How many members are reachable, and how many of these are up as far as this node knows. */
 uint16_t peers_reachable_count(const struct peers *peers);
 uint16_t peers_up_count(const struct peers *peers);
+
+/* Who holds the place of node `id` now, `id` itself or who came for it: a member's index; MEMBER_NONE: it is not known. */
+uint16_t peers_holder(const struct peers *peers, const struct node_id *id);
+
+/* True if `member` holds the place of node `id` now. */
+bool peers_holds(const struct peers *peers, uint16_t member, const struct node_id *id);
 
 /* A reachable member at random; MEMBER_NONE if there is none. */
 uint16_t peers_random(struct peers *peers);

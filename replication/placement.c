@@ -17,13 +17,14 @@ bool placement_is_known(const struct placement *placement) {
     return placement->preflist != NULL;
 }
 
-static enum rd_err build_ring(struct placement *made, const struct members *layout) {
+static enum rd_err build_ring(struct placement *made, const struct members *layout,
+                              const struct successors *successors) {
     struct ring_member *members = calloc(layout->count + 1u, sizeof(*members));
     if (members == NULL)
         return RD_ENOMEM;
     for (uint16_t i = 0; i < layout->count; i++) {
         const struct member *from = &layout->items[i];
-        members[i].id = from->id;
+        members[i].id = successors_holder(successors, &from->id);
         members[i].placement = from->id;
         members[i].vnodes = from->vnodes;
         memcpy(members[i].zone, from->zone, sizeof(members[i].zone));
@@ -59,9 +60,10 @@ static void count_homes(struct placement *made, uint32_t partitions) {
 }
 
 enum rd_err placement_compute(struct placement *placement, const struct node_conf *conf,
-                              const struct members *layout, const struct members *known) {
+                              const struct members *layout, const struct successors *successors,
+                              const struct members *known) {
     struct placement made = {0};
-    enum rd_err err = build_ring(&made, layout);
+    enum rd_err err = build_ring(&made, layout, successors);
     if (err == RD_OK)
         err = name_members(&made, known);
     if (err == RD_OK)

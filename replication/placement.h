@@ -6,6 +6,7 @@
 #include "replication/member.h"
 #include "replication/node_conf.h"
 #include "replication/preflist.h"
+#include "replication/successors.h"
 
 struct placement {
     struct ring *ring;
@@ -22,11 +23,12 @@ void placement_free(struct placement *placement);
 /* True if there is one. */
 bool placement_is_known(const struct placement *placement);
 
-/* Computes the placement of the members in `layout` (ids, vnodes and zones count), naming them
- * by their indexes in `known`, which has all of them. Replaces `*placement`, which stays as it
+/* Computes the placement of the places in `layout` (ids, vnodes and zones count), each held by whom `successors` says, naming members
+ * by their indexes in `known`, which has all holders. Replaces `*placement`, which stays as it
  * was on error. Errors: RD_ENOMEM, RD_ECONF, RD_ENOTFOUND. */
 enum rd_err placement_compute(struct placement *placement, const struct node_conf *conf,
-                              const struct members *layout, const struct members *known);
+                              const struct members *layout, const struct successors *successors,
+                              const struct members *known);
 
 /* Writes the member indexes of the homes of `partition` to `out` (room for PREFLIST_MAX_N) and
  * returns how many. */

@@ -65,6 +65,9 @@ void reap_tick(struct reap *reap);
 /* One of the REAP messages of `member`, but for fences. Error: RD_EPROTO. */
 enum rd_err reap_message(struct reap *reap, uint16_t member, const struct wire_msg *msg);
 
+/* Places have changed hands: the round that this node drives is given up, for it was agreed to by others. */
+void reap_give_up(struct reap *reap);
+
 /* An answer of a replica of this node to ASKER_REAP. */
 void reap_own_answer(struct reap *reap, const struct replica_answer *answer);
 

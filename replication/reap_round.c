@@ -118,6 +118,13 @@ static void end(struct reap *reap, bool done) {
     reap_ended(reap, done);
 }
 
+void reap_give_up(struct reap *reap) {
+    if (reap->round != NULL && !reap->round->filling)
+        end(reap, false);
+    else
+        reap_round_free(reap);
+}
+
 static void rest(struct reap_round *round, uint64_t until_us) {
     round->resting = true;
     round->due_us = until_us;

@@ -39,6 +39,7 @@ struct asker {
     uint64_t round;
     uint64_t digest; /* ASKER_PEER that reads: of what it holds already; 0: unknown */
     bool repair;     /* a merge by anti-entropy: counted if it changes the copy */
+    uint64_t epoch;  /* ASKER_PEER that writes: birth->epoch when the frame came */
 };
 
 enum replica_step {

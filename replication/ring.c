@@ -1,15 +1,16 @@
-/* The ring (see ring.h; Dynamo 4.2): members sorted by id, their tokens sorted by position.
+/* The ring (see ring.h; Dynamo 4.2): members sorted by placement id, their tokens sorted by position.
  *
  * Not here: which members hold a partition (preflist.c).
  *
  * Invariants (ring_check):
- * 1. members are sorted by id, no id twice;
- * 2. tokens are sorted by (position, member), so ties go to the lower id;
+ * 1. members are sorted by placement id, then id, no id twice: so whoever holds a place, nothing else moves;
+ * 2. tokens are sorted by (position, member), so ties go to the lower placement id;
  * 3. each member has as many tokens as vnodes.
  */
 #include "replication/ring.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,8 @@ struct ring {
 static int member_compare(const void *left, const void *right) {
     const struct ring_member *a = left;
     const struct ring_member *b = right;
-    return node_id_compare(&a->id, &b->id);
+    int order = node_id_compare(&a->placement, &b->placement);
+    return order != 0 ? order : node_id_compare(&a->id, &b->id);
 }
 
 static int token_compare(const void *left, const void *right) {
@@ -100,6 +102,23 @@ static void fill_tokens(struct ring *ring) {
     qsort(ring->tokens, ring->token_count, sizeof *ring->tokens, token_compare);
 }
 
+/* True if no id comes twice: with one placement id they stand side by side, else one of the two has inherited its own. */
+static bool all_differ(const struct ring *ring) {
+    for (size_t m = 0; m < ring->member_count; m++) {
+        const struct ring_member *member = &ring->members[m];
+        if (m > 0 && member_compare(member - 1, member) == 0) {
+            return false;
+        }
+        bool inherits = node_id_compare(&member->id, &member->placement) != 0;
+        for (size_t other = 0; inherits && other < ring->member_count; other++) {
+            if (other != m && node_id_compare(&member->id, &ring->members[other].id) == 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 enum rd_err ring_new(const struct ring_member *members, size_t count, struct ring **out) {
     size_t tokens = 0;
     enum rd_err err = count_tokens(members, count, &tokens);
@@ -121,11 +140,9 @@ enum rd_err ring_new(const struct ring_member *members, size_t count, struct rin
     }
     memcpy(ring->members, members, count * sizeof *members);
     qsort(ring->members, count, sizeof *ring->members, member_compare);
-    for (size_t m = 1; m < count; m++) {
-        if (member_compare(&ring->members[m - 1], &ring->members[m]) == 0) {
-            ring_free(&ring);
-            return RD_ECONF;
-        }
+    if (!all_differ(ring)) {
+        ring_free(&ring);
+        return RD_ECONF;
     }
     fill_tokens(ring);
     *out = ring;

@@ -1,7 +1,7 @@
 /* The ring (Dynamo 4.2): where each member's virtual nodes stand.
  *
  * Each member has `vnodes` tokens, the first 64 bits of MD5(placement id, i), big-endian; ties go
- * to the lower node id. The placement id is the node's own id, or the one that a replacement
+ * to the lower placement id. The placement id is the node's own id, or the one that a replacement
  * inherited. A pure function of the members.
  */
 #ifndef RD_REPLICATION_RING_H
@@ -31,7 +31,7 @@ struct ring_token {
 
 struct ring; /* opaque */
 
-/* Builds the ring of `count` members (copied; any order, sorted by id inside, so that the same set
+/* Builds the ring of `count` members (copied; any order, sorted by placement id inside, so that the same set
  * gives the same ring). Free with ring_free. Errors: RD_ENOMEM, RD_ECONF (no members, too many, bad
  * vnodes, a zone without end, an id twice). */
 enum rd_err ring_new(const struct ring_member *members, size_t count, struct ring **out);
@@ -39,7 +39,7 @@ enum rd_err ring_new(const struct ring_member *members, size_t count, struct rin
 /* Frees and nulls. */
 void ring_free(struct ring **ring);
 
-/* The members, sorted by id; borrowed, lives as long as the ring. */
+/* The members, sorted by placement id; borrowed, lives as long as the ring. */
 const struct ring_member *ring_members(const struct ring *ring, size_t *count);
 
 /* The tokens, sorted by position; borrowed, lives as long as the ring. */

@@ -127,6 +127,8 @@ struct wire_msg {
         } birth;
         struct {
             struct resp_slice certificate;
+            struct resp_slice successors; /* packed; see successors.h */
+            uint64_t wanted;              /* 1: the receiver is to say its own over this link */
         } born;
         struct {
             uint64_t id; /* request, given back in the answer */

@@ -190,20 +190,12 @@ static void in_folder(const struct lab *lab, size_t i, const char *what) {
     run(line);
 }
 
-void lab_save_disk(struct lab *lab, size_t i) {
-    in_folder(lab, i, "rm -rf saved && cp -a data saved");
+void lab_empty(struct lab *lab, size_t i) {
+    in_folder(lab, i, "rm -rf old && mv data old && mkdir data");
 }
 
-void lab_restore_disk(struct lab *lab, size_t i) {
-    in_folder(lab, i, "rm -rf today && mv data today && cp -a saved data");
-}
-
-void lab_unmount(struct lab *lab, size_t i) {
-    in_folder(lab, i, "mv data away && mkdir data");
-}
-
-void lab_mount(struct lab *lab, size_t i) {
-    in_folder(lab, i, "rm -rf data && mv away data");
+void lab_swap(struct lab *lab, size_t i) {
+    in_folder(lab, i, "mv data new && mv old data && mv new old");
 }
 
 /* ---- asking ---------------------------------------------------------------------------------------- */

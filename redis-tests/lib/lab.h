@@ -46,14 +46,9 @@ void lab_kill(struct lab *lab, size_t node);
 void lab_pause(struct lab *lab, size_t node);
 void lab_resume(struct lab *lab, size_t node);
 
-/* Remembers the disk of a node that is not running; and puts back what was remembered in place of what is there now (the disk of today is set
- * aside). A copy of the cluster's first moments has a node's name and hardly anything else. */
-void lab_save_disk(struct lab *lab, size_t node);
-void lab_restore_disk(struct lab *lab, size_t node);
-
-/* The disk of a node that is not running is gone: its folder is empty. And is there again, as it was. */
-void lab_unmount(struct lab *lab, size_t node);
-void lab_mount(struct lab *lab, size_t node);
+/* The disk of a node that is off: its dir is empty from now on, what was in it is kept aside. And the two change places. */
+void lab_empty(struct lab *lab, size_t node);
+void lab_swap(struct lab *lab, size_t node);
 
 /* Nothing that `from` sends reaches `to` any more; and again. */
 void lab_silence(struct lab *lab, size_t from, size_t to);

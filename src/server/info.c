@@ -252,7 +252,7 @@ static enum rd_err info_dynamo(struct server *server, struct buf *out) {
     enum rd_err err = buf_printf(
         out,
         "node_id:%s\r\ncluster_name:%s\r\ncluster_id:%s\r\ncluster_open:%d\r\ncluster_"
-        "born:%d\r\nmembers:%u\r\nmembers_up:%u\r\n"
+        "born:%d\r\nmembers:%u\r\nmembers_up:%u\r\nmembers_joining:%u\r\n"
         "replication_factor:%u\r\nread_quorum:%u\r\nwrite_quorum:%u\r\npartitions:%"
         "u\r\npartitions_owned:%llu\r\n"
         "hints_pending:%llu\r\nhints_delivered:%llu\r\nhint_bytes:%llu\r\nhints_kept:%llu\r\n"
@@ -261,12 +261,12 @@ static enum rd_err info_dynamo(struct server *server, struct buf *out) {
         "antientropy_keys_repaired:%llu\r\nantientropy_bytes:%llu\r\nleaves_mended:%llu"
         "\r\ntombstones:%llu\r\ntombstones_reaped:%llu\r\nvectors_pruned:%llu"
         "\r\ntransfers_pending:0\r\n",
-        id, server->config->cluster_name, s.cluster_id, s.open, s.born, s.members, s.members_up, n,
-        r, w, node_partitions(node), ULL(s.partitions_owned), ULL(s.hints_pending),
-        ULL(s.hints_delivered), ULL(s.hint_bytes), ULL(s.hints_kept), ULL(s.hints_dropped),
-        ULL(s.hints_refused), ULL(s.stand_ins), ULL(s.read_repairs), ULL(s.antientropy_exchanges),
-        ULL(s.antientropy_keys_repaired), ULL(s.antientropy_bytes), ULL(s.leaves_mended),
-        ULL(s.tombstones), ULL(s.tombstones_reaped), ULL(s.vectors_pruned));
+        id, server->config->cluster_name, s.cluster_id, s.open, s.born, s.members, s.members_up,
+        s.members_joining, n, r, w, node_partitions(node), ULL(s.partitions_owned),
+        ULL(s.hints_pending), ULL(s.hints_delivered), ULL(s.hint_bytes), ULL(s.hints_kept),
+        ULL(s.hints_dropped), ULL(s.hints_refused), ULL(s.stand_ins), ULL(s.read_repairs),
+        ULL(s.antientropy_exchanges), ULL(s.antientropy_keys_repaired), ULL(s.antientropy_bytes),
+        ULL(s.leaves_mended), ULL(s.tombstones), ULL(s.tombstones_reaped), ULL(s.vectors_pruned));
     if (err != RD_OK) {
         return err;
     }

@@ -48,6 +48,8 @@ static const char *code_of(enum rd_err err) {
         return "OVERLOADED";
     case RD_ECLUSTERDOWN:
         return "CLUSTERDOWN";
+    case RD_EREMOVED:
+        return "REMOVED";
     default:
         return "ERR";
     }

@@ -64,6 +64,10 @@ static uint64_t fingerprint_of(const struct member_view *members, size_t count,
     return sum;
 }
 
+static bool leads(const struct member_view *member) {
+    return member->state == MEMBER_UP && member->status != MEMBER_JOINING;
+}
+
 /* The homes of `partition`, the first healthy one moved to the front. */
 static void range_nodes(const struct node *node, const struct member_view *members,
                         uint16_t partition, struct topology_range *out) {
@@ -71,7 +75,7 @@ static void range_nodes(const struct node *node, const struct member_view *membe
     size_t got = node_preflist(node, partition, out->nodes, PREFLIST_MAX_N, &homes);
     size_t count = homes < got ? homes : got;
     size_t first = 0;
-    while (first < count && members[out->nodes[first]].state != MEMBER_UP) {
+    while (first < count && !leads(&members[out->nodes[first]])) {
         first++;
     }
     if (first > 0 && first < count) {

@@ -42,6 +42,9 @@ void faults_morning(struct faults *faults);
 /* How many came, by kind. */
 const uint64_t *faults_counts(const struct faults *faults);
 
+/* True if the node knows its cluster, and nobody in it is being filled. */
+bool faults_is_filled(const struct node *node, struct instant now);
+
 /* True while the machine runs with an empty disk instead of its own, which comes back. */
 bool faults_is_unmounted(const struct faults *faults, uint32_t node);
 

@@ -2,7 +2,7 @@
  *
  * Each row that is destroyed is noted in `losses`: the row that vanishes or is damaged, all rows of
  * a disk that is emptied, and those that are others in an old copy than they were. A disk that is
- * unmounted destroys nothing: it comes back. */
+ * unmounted destroys nothing: it comes back. Meanwhile the machine listens elsewhere, or its empty node would take its own places. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,7 +123,8 @@ static void wipe(struct faults *faults, uint32_t node) {
 }
 
 static void back_up(struct faults *faults, uint32_t node) {
-    if (faults->unmounted[node] == NULL && faults->backups[node] == NULL) {
+    bool empty = (faults->emptied >> node & 1) != 0; /* and may have no name yet */
+    if (faults->unmounted[node] == NULL && faults->backups[node] == NULL && !empty) {
         mem_must(store_mem_snapshot(store_of(faults, node), &faults->backups[node]));
     }
 }
@@ -152,16 +153,41 @@ bool faults_is_unmounted(const struct faults *faults, uint32_t node) {
     return faults->unmounted[node] != NULL;
 }
 
+bool faults_is_filled(const struct node *node, struct instant now) {
+    struct node_stats stats;
+    node_stats(node, &stats);
+    for (size_t i = 0; i < node_member_count(node); i++) {
+        struct member_view view;
+        node_member(node, i, now, &view);
+        if (view.status == MEMBER_JOINING) {
+            return false;
+        }
+    }
+    return stats.born;
+}
+
+/* Sees who has its places again. */
+static void note_filled(struct faults *faults) {
+    for (uint32_t i = 0; i < world_nodes(faults->world); i++) {
+        const struct node *node = world_node(faults->world, i);
+        if (node != NULL && faults_is_filled(node, world_instant(faults->world, i))) {
+            faults->emptied &= ~(UINT32_C(1) << i);
+        }
+    }
+}
+
 /* The machine starts with an empty disk, so under another name. Within the promise only one does
  * at a time, and not the only one there is: two might found a cluster of their own. */
 static bool unmount(struct faults *faults, uint32_t node) {
-    bool lonely = world_nodes(faults->world) == 1 || any_unmounted(faults);
+    note_filled(faults);
+    bool lonely = world_nodes(faults->world) == 1 || any_unmounted(faults) || faults->emptied != 0;
     if (faults->unmounted[node] != NULL || (lonely && !faults->plan->beyond)) {
         return false;
     }
     turn_off(faults, node);
     mem_must(store_mem_snapshot(store_of(faults, node), &faults->unmounted[node]));
     store_mem_wipe(store_of(faults, node));
+    world_node_conf(faults->world, node)->cluster_port++;
     faults_start_if_off(faults, node);
     return true;
 }
@@ -171,7 +197,27 @@ static void mount(struct faults *faults, uint32_t node) {
         turn_off(faults, node);
         mem_must(store_mem_restore(store_of(faults, node), faults->unmounted[node]));
         store_mem_image_free(&faults->unmounted[node]);
+        world_node_conf(faults->world, node)->cluster_port--;
     }
+}
+
+/* Empties the disk of everything. Within the promise one at a time, and only where enough other replicas stay: the cluster lets it
+ * in on no other terms. */
+static void empty_wholly(struct faults *faults, uint32_t node) {
+    const struct node_conf *conf = &faults->plan->world.node;
+    uint32_t nodes = world_nodes(faults->world);
+    note_filled(faults);
+    if (faults->emptied != 0 || any_unmounted(faults) ||
+        conf->w >= (conf->n < nodes ? conf->n : nodes)) {
+        return;
+    }
+    turn_off(faults, node);
+    struct rows before = rows_of(faults, node);
+    store_mem_wipe(store_of(faults, node));
+    note_losses(faults, node, &before);
+    store_mem_image_free(&faults->backups[node]);
+    faults->emptied |= UINT32_C(1) << node;
+    start_later(faults, node);
 }
 
 static void for_all(struct faults *faults, void (*what)(struct faults *faults, uint32_t node)) {
@@ -213,6 +259,9 @@ static void begin_whole(struct faults *faults, struct lasting *lasting) {
     case FAULT_RESTORE:
         back_up(faults, lasting->node);
         break;
+    case FAULT_EMPTIED:
+        empty_wholly(faults, lasting->node);
+        return;
     case FAULT_WIPE_ALL:
         for_all(faults, wipe);
         return;

@@ -26,6 +26,8 @@ struct faults {
     size_t count, cap;
     uint64_t counts[FAULT_KINDS];
     struct losses losses;
+    uint32_t
+        emptied; /* bit i: machine i has come back empty, and was not seen to have its places again */
     struct store_mem_image *backups[NETWORK_MAX_NODES]; /* owned; copies to be put back; or NULL */
     struct store_mem_image *unmounted[NETWORK_MAX_NODES]; /* owned; a machine's own disk while it
                                                              runs with another; or NULL */

@@ -23,7 +23,7 @@
 
 #define SECOND_US UINT64_C(1000000)
 #define FORM_US (60 * SECOND_US)
-#define HEAL_US (60 * SECOND_US)
+#define HEAL_US (120 * SECOND_US)
 #define READ_US (30 * SECOND_US)
 #define NIGHT_SLOWER 10          /* a tenth as many requests in all of a night as in the attack */
 #define QUIET_US (3 * SECOND_US) /* by then all frames that were under way have arrived */
@@ -92,8 +92,10 @@ static bool all_up(const struct run *run) {
     for (uint32_t i = 0; i < world_nodes(run->world); i++) {
         struct node_stats stats;
         node_stats(world_node(run->world, i), &stats);
-        if (!stats.open || stats.members_up < world_nodes(run->world) || !stats.hints_counted ||
-            stats.hints_pending > 0 || stats.requests_in_flight > 0) {
+        const struct node *node = world_node(run->world, i);
+        bool filled = !stats.born || faults_is_filled(node, world_instant(run->world, i));
+        if (!filled || !stats.open || stats.members_up < world_nodes(run->world) ||
+            !stats.hints_counted || stats.hints_pending > 0 || stats.requests_in_flight > 0) {
             return false;
         }
     }

@@ -39,6 +39,7 @@ bool judge_maybe_happened(const struct op *op) {
     case RD_ETOOLARGE:
     case RD_EOVERLOADED:
     case RD_ECLUSTERDOWN:
+    case RD_EREMOVED:
         return false;
     default:
         return true;

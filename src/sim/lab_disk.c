@@ -116,13 +116,8 @@ static void put_identity(struct store *store, const struct node_id *id,
 
 static void put_birth(struct store *store, const struct world_conf *conf,
                       const struct certificate *certificate) {
-    const uint8_t state = BIRTH_BORN;
-    uint8_t settings[BIRTH_SETTINGS_BYTES];
     struct buf row = {0};
-    birth_settings(&conf->node, settings);
-    mem_must(buf_append(&row, &state, 1));
-    mem_must(buf_append(&row, settings, sizeof settings));
-    mem_must(certificate_encode(certificate, NULL, &row));
+    mem_must(birth_born_row(&conf->node, certificate, false, &row));
     put_meta(store, "birth", &row);
     buf_free(&row);
 }

@@ -37,7 +37,7 @@ src_sim_libsim_a_SOURCES = \
 	src/sim/queue.c src/sim/queue.h \
 	src/sim/results.c src/sim/results.h \
 	src/sim/scenario.c src/sim/scenario.h src/sim/scenario_amnesia.c src/sim/scenario_background.c src/sim/scenario_disks.c src/sim/scenario_birth.c \
-	src/sim/scenario_clients.c src/sim/scenario_clients.h src/sim/scenario_cuts.c src/sim/scenario_failure.c src/sim/scenario_hints.c src/sim/scenario_reap.c src/sim/scenario_repair.c src/sim/scenario_rmw.c \
+	src/sim/scenario_clients.c src/sim/scenario_clients.h src/sim/scenario_cuts.c src/sim/scenario_failure.c src/sim/scenario_hints.c src/sim/scenario_reap.c src/sim/scenario_repair.c src/sim/scenario_rmw.c src/sim/scenario_wiped.c \
 	src/sim/scenario_siblings.c src/sim/scenario_time.c \
 	src/sim/stored.c src/sim/stored.h \
 	src/sim/sums.c src/sim/sums.h \

@@ -54,12 +54,13 @@
     X(CLOCK_JUMP, "wall clock jumps ahead")                                                        \
     X(CLOCK_BACK, "wall clock jumps back")                                                         \
     X(CLOCK_DRIFT, "clocks run fast or slow")                                                      \
-    X(UNMOUNT, "machine runs with an empty disk, until its own comes back")                        \
+    X(UNMOUNT, "machine runs elsewhere with an empty disk, until its own comes back")              \
     X(ROW_LOST, "a row vanishes")                                                                  \
     X(ROW_DAMAGED, "a row is damaged")                                                             \
     X(WIPE, "disk emptied of all but the node's name")                                             \
     X(WIPE_BESIDE_CUT, "the same, while another node is cut off")                                  \
     X(RESTORE, "an old copy of a disk comes back")                                                 \
+    X(EMPTIED, "disk emptied, the node comes back under another name")                             \
     X(WIPE_ALL, "beyond the promise: all disks emptied")                                           \
     X(RESTORE_ALL, "beyond the promise: old copies of all disks come back")                        \
     X(DAMAGE_ALL, "beyond the promise: all copies of some keys damaged")

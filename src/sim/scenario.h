@@ -98,6 +98,16 @@ void scenario_backup_keeps_siblings(struct cluster *c);
 void scenario_merge_replayed_after_crash(struct cluster *c);
 void scenario_unmounted_disk(struct cluster *c);
 
+/* scenario_wiped.c: disks that come back empty. */
+void scenario_wiped_takes_its_places(struct cluster *c);
+void scenario_wiped_beside_a_cut(struct cluster *c);
+void scenario_two_wiped_one_at_a_time(struct cluster *c);
+void scenario_wiped_twice(struct cluster *c);
+void scenario_old_disk_turns_up(struct cluster *c);
+void scenario_counts_for_nothing_until_filled(struct cluster *c);
+void scenario_join_from_stale_source(struct cluster *c);
+void scenario_late_acknowledgement(struct cluster *c);
+
 /* scenario_background.c: what is done for nobody in particular, beside clients. */
 void scenario_background_beside_clients(struct cluster *c);
 

@@ -400,12 +400,8 @@ void rig_store_birth(struct rig *rig, unsigned peers) {
     struct certificate certificate;
     struct buf row = {0};
     struct blob *blob;
-    uint8_t settings[BIRTH_SETTINGS_BYTES];
     make_certificate(rig, peers, &certificate);
-    birth_settings(&rig->conf, settings);
-    assert(buf_append(&row, &(uint8_t){BIRTH_BORN}, 1) == RD_OK);
-    assert(buf_append(&row, settings, sizeof(settings)) == RD_OK);
-    assert(certificate_encode(&certificate, NULL, &row) == RD_OK);
+    assert(birth_born_row(&rig->conf, &certificate, false, &row) == RD_OK);
     assert(blob_new(buf_data(&row), buf_len(&row), &blob) == RD_OK);
     set_row(rig, 2, "birth", 5, blob);
     blob_unref(blob);

@@ -682,13 +682,13 @@ START_TEST(damaged_rows_are_refused) {
         struct blob *row = rig_row(&rig, 2, "birth");
         ck_assert_int_eq(try_row(row, row->len, 0, 0), RD_OK);
         size_t settings = born ? BIRTH_SETTINGS_BYTES : 0;
-        size_t head = born ? 1 + settings + NODE_ID_BYTES + CONTEXT_KEY_BYTES : 2 + NODE_ID_BYTES;
+        size_t head = born ? 3 + settings + NODE_ID_BYTES + CONTEXT_KEY_BYTES : 2 + NODE_ID_BYTES;
         size_t item = (row->len - head) / 3; /* cut behind one of them it is a smaller whole */
         for (size_t len = 0; len < row->len; len++)
             if (len <= head || (len - head) % item != 0)
                 ck_assert_msg(try_row(row, len, len, 0) == RD_ECORRUPT, "%zu bytes", len);
         ck_assert_int_eq(try_row(row, row->len, 0, 0x40), RD_ECORRUPT);
-        /* cluster id; count */
+        /* synced; count */
         ck_assert_int_eq(try_row(row, row->len, 1 + settings, 0x40), RD_ECORRUPT);
         ck_assert_int_eq(try_row(row, row->len, head, 1), RD_ECORRUPT); /* of another node */
         for (size_t at = 0; at < row->len; at++)

@@ -199,10 +199,95 @@ START_TEST(the_dialler_refuses_as_well) {
     rig_say_on(&rig, peer.link, &msg);
     if (mismatches[_i].text == NULL)
         rig_take_on(&rig, peer.link, WIRE_PROOF);
+    else if (mismatches[_i].change == set_unknown) /* it is where a member was */
+        expect_refusal(&peer,
+                       "you are not node 22222222, and cannot take its places yet: without node "
+                       "22222222 partition 0 has 1 synced replicas in reach, 2 are needed",
+                       true);
     else if (mismatches[_i].change == set_copy)
         expect_refusal(&peer, "you do not know the cluster-secret", false); /* it answered itself */
     else
         expect_refusal(&peer, mismatches[_i].text, mismatches[_i].outcast);
+}
+END_TEST
+
+/* At the address of member 1 the node meets an empty node `i`, which answers as such. */
+static struct stranger meet_empty(unsigned i, uint64_t dial) {
+    struct stranger peer = make_stranger(i, false);
+    struct wire_msg msg;
+    uint8_t proof[HASH_HMAC_BYTES];
+    peer.link = connect_link(dial);
+    struct wire_msg hello = rig_take_on(&rig, peer.link, WIRE_HELLO);
+    peer.theirs = facts_of(&hello.hello);
+    handshake_prove("s", false, &peer.theirs, &peer.mine, proof);
+    handshake_hello(&peer.core, &peer.mine, WIRE_CHALLENGE, proof, &msg);
+    rig_say_on(&rig, peer.link, &msg);
+    return peer;
+}
+
+static uint64_t dial_of(uint16_t port) {
+    for (size_t i = rig.dial_count; i > 0; i--)
+        if (rig.dials[i - 1].dial.to.port == port)
+            return rig.dials[i - 1].dial.dial;
+    return 0;
+}
+
+START_TEST(an_empty_node_at_a_members_address_takes_its_places) {
+    uint64_t dial = dial_of(17001);
+    rig_link(&rig, 2, true);
+    rig_drop_frames(&rig);
+    struct node_id one = rig_id(1), five = rig_id(5);
+    struct stranger peer = meet_empty(5, dial);
+    ck_assert(rig_closed(&rig, peer.link)); /* to be dialled again, as a member */
+    struct wire_msg born = rig_take(&rig, 2, WIRE_BORN);
+    ck_assert_uint_eq(born.born.successors.len, 2 * NODE_ID_BYTES);
+    ck_assert_mem_eq(born.born.successors.data, one.bytes, NODE_ID_BYTES);
+    ck_assert_mem_eq(born.born.successors.data + NODE_ID_BYTES, five.bytes, NODE_ID_BYTES);
+    ck_assert(rig_logged(&rig, "came back with an empty dir: as node 66666666"));
+    uint16_t list[3], index = members_find(&rig.node->members, &five);
+    ck_assert_uint_ne(index, MEMBER_NONE);
+    ck_assert(member_is_filling(&rig.node->members.items[index]));
+    size_t homes, count = node_preflist(rig.node, 0, list, 3, &homes);
+    bool found = false;
+    for (size_t i = 0; i < count; i++)
+        found |= list[i] == index;
+    ck_assert(found && count == 3 && rig_stats(&rig).members == 3);
+    rig_elapse(&rig, 100);
+    struct stranger again = meet_empty(5, dial_of(17001));
+    rig_take_on(&rig, again.link, WIRE_PROOF);
+}
+END_TEST
+
+START_TEST(one_at_a_time_takes_places) {
+    uint64_t dial = dial_of(17002);
+    rig_link(&rig, 1, true);
+    rig_drop_frames(&rig);
+    struct stranger first = meet_empty(5, dial);
+    ck_assert(rig_closed(&rig, first.link));
+    rig_cut(&rig, 1);
+    rig_drop_frames(&rig);
+    rig_elapse(&rig, 2000);
+    struct stranger second = meet_empty(4, dial_of(17001));
+    expect_refusal(&second,
+                   "you are not node 22222222, and cannot take its places yet: one at a time, and "
+                   "node 66666666 is still being filled",
+                   true);
+}
+END_TEST
+
+START_TEST(who_does_not_know_the_secret_takes_nothing) {
+    struct stranger peer = make_stranger(5, false);
+    struct wire_msg msg;
+    uint8_t proof[HASH_HMAC_BYTES] = {0};
+    uint64_t dial = dial_of(17001);
+    rig_link(&rig, 2, true);
+    rig_drop_frames(&rig);
+    peer.link = connect_link(dial);
+    rig_take_on(&rig, peer.link, WIRE_HELLO);
+    handshake_hello(&peer.core, &peer.mine, WIRE_CHALLENGE, proof, &msg);
+    rig_say_on(&rig, peer.link, &msg);
+    rig_take_on(&rig, peer.link, WIRE_REFUSE);
+    ck_assert_uint_eq(rig_waiting(&rig, 2, WIRE_BORN), 0);
 }
 END_TEST
 
@@ -211,9 +296,12 @@ START_TEST(another_protocol_version_is_refused) {
     struct wire_msg msg;
     peer.link = connect_link(0);
     handshake_hello(&peer.core, &peer.mine, WIRE_HELLO, NULL, &msg);
-    msg.hello.protocol = 2;
+    char text[64];
+    msg.hello.protocol = NODE_PROTOCOL_VERSION - 1;
     rig_say_on(&rig, peer.link, &msg);
-    expect_refusal(&peer, "your protocol version is 2, mine is 1", false);
+    snprintf(text, sizeof(text), "your protocol version is %d, mine is %d",
+             NODE_PROTOCOL_VERSION - 1, NODE_PROTOCOL_VERSION);
+    expect_refusal(&peer, text, false);
 }
 END_TEST
 
@@ -406,6 +494,9 @@ static Suite *make_suite(void) {
     tcase_add_loop_test(tcase, equals_are_welcome, 0, 2);
     tcase_add_loop_test(tcase, a_mismatch_is_refused_with_its_sentence, 0, count);
     tcase_add_loop_test(tcase, the_dialler_refuses_as_well, 0, count);
+    tcase_add_test(tcase, an_empty_node_at_a_members_address_takes_its_places);
+    tcase_add_test(tcase, one_at_a_time_takes_places);
+    tcase_add_test(tcase, who_does_not_know_the_secret_takes_nothing);
     tcase_add_test(tcase, another_protocol_version_is_refused);
     tcase_add_loop_test(tcase, malformed_hellos_are_refused, 0, 3);
     suite_add_tcase(suite, tcase);

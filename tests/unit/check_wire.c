@@ -31,7 +31,7 @@ static const struct {
     [WIRE_BIRTH_YES] = {"BIRTH-YES", "nn"},
     [WIRE_BIRTH_NO] = {"BIRTH-NO", "nn"},
     [WIRE_BIRTH_RELEASE] = {"BIRTH-RELEASE", "nn"},
-    [WIRE_BORN] = {"BORN", "b"},
+    [WIRE_BORN] = {"BORN", "bbn"},
     [WIRE_READ] = {"READ", "nnnb"},
     [WIRE_READ_ANSWER] = {"READ-ANSWER", "nnnb"},
     [WIRE_WRITE] = {"WRITE", "nnbbbn"},
