@@ -45,7 +45,7 @@ def merge(bench, table):
     server = group.servers[0]
     keys = o.keys[0]
     fill(bench, group, keys)
-    writer = subprocess.Popen(load_command(bench, group.addresses(), {"clients": 4, "pipeline": 8, "keys": keys, "seconds": 600,
+    writer = subprocess.Popen(load_command(bench, group.addresses(), {"clients": 4, "pipeline": 8, "keys": 10000000, "seconds": 600,
                                                                       "rate": 3 * o.rate, "value_bytes": 1000, "prefix": "other:"}),
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     merges, ending = [], threading.Event()
