@@ -26,7 +26,7 @@ src_store_libstore_a_SOURCES = \
 	src/store/store_engine.h \
 	src/store/store_mem.c src/store/store_mem.h \
 	src/store/store_sqlite.c src/store/store_sqlite.h \
-	src/store/table.c src/store/table.h \
+	src/store/table.c src/store/table.h src/store/table_salvage.c \
 	src/store/thread.c src/store/thread.h \
 	src/store/types.h \
 	src/store/wal_sync.c src/store/wal_sync.h \

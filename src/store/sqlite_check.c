@@ -186,7 +186,7 @@ static bool open_all(struct check *check, const char *dir, int *lock_fd,
                      char reason[STORE_REASON_BYTES]) {
     enum rd_err err = sqlite_dir_lock(dir, lock_fd, reason);
     if (err == RD_OK) {
-        err = table_open(dir, NULL, SQLITE_FILE_INSPECT, &check->table, reason);
+        err = table_open(dir, TABLE_FILE, NULL, SQLITE_FILE_INSPECT, &check->table, reason);
     }
     for (unsigned i = 0; i < 2 && err == RD_OK; i++) {
         const struct journal_conf conf = {.dir = dir, .index = i};

@@ -37,6 +37,8 @@ struct store_sqlite {
     uint64_t last_commit_us;
     double debt_us;
     uint64_t delayed_us;
+    bool salvaged;                   /* this start found the table marked as damaged */
+    bool marked;                     /* this one has marked it */
     uint8_t damaged[SLOT_COUNT / 8]; /* a bit per slot in which engine_note_damage has counted */
 };
 
@@ -78,7 +80,10 @@ void engine_pace(struct store_sqlite *engine, uint64_t bytes);
  * as a page of the slot cannot be read nothing is changed. O(rows of the slot). */
 void engine_note_damage(struct store_sqlite *engine, uint16_t slot);
 
-/* The same for the damaged rows of a page of objects. */
+/* If `err`, of reading or merging the table, says that a page of it is damaged: marks it, so that the next start writes it anew. */
+void engine_note_error(struct store_sqlite *engine, enum rd_err err);
+
+/* The same as engine_note_damage for the damaged rows of a page of objects. */
 void engine_note_damaged_rows(struct store_sqlite *engine, const struct page *page);
 
 /* Takes note of what the merger has finished. */

@@ -1,4 +1,5 @@
 /* Counting the rows of one slot anew; see sqlite_engine.h. */
+#include <stdio.h>
 #include <string.h>
 
 #include "store/sqlite_engine.h"
@@ -51,11 +52,25 @@ static void add_memory(struct recount *recount, struct memtable *mem, const stru
     }
 }
 
+void engine_note_error(struct store_sqlite *engine, enum rd_err err) {
+    if (err != RD_ECORRUPT || engine->marked) {
+        return;
+    }
+    engine->marked = table_mark_damaged(engine->dir, true) == RD_OK;
+    fprintf(stderr, "store: a page of the table in %s is damaged; the next start writes it anew\n",
+            engine->dir);
+}
+
 void engine_note_damage(struct store_sqlite *engine, uint16_t slot) {
     struct recount recount = {.engine = engine};
     struct store *store = &engine->store;
     uint64_t *leaves = store->leaves + (size_t)slot * STORE_LEAVES_PER_SLOT;
-    if ((engine->damaged[slot / 8] >> (slot % 8) & 1) != 0 || add_table(&recount, slot) != RD_OK) {
+    if ((engine->damaged[slot / 8] >> (slot % 8) & 1) != 0) {
+        return;
+    }
+    enum rd_err err = add_table(&recount, slot);
+    if (err != RD_OK) {
+        engine_note_error(engine, err);
         return;
     }
     struct memtable *active = &engine_active(engine)->mem;

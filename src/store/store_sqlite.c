@@ -172,6 +172,7 @@ static enum rd_err make_way(struct store_sqlite *engine) {
         return rotate(engine);
     }
     if (merger_trouble(engine->merger) != RD_OK) {
+        engine_note_error(engine, merger_trouble(engine->merger));
         return try_rotate(engine, TROUBLE_WAIT_US, &rotated);
     }
     if (engine_active(engine)->mem.used_bytes > FAR_BEYOND * engine->memtable_limit) {
@@ -302,7 +303,7 @@ enum rd_err store_sqlite_merge(struct store *store) {
 static void sqlite_close(struct store *store) {
     struct store_sqlite *engine = engine_of(store);
     if (engine->merger != NULL) { /* what cannot be merged is safe in the journals */
-        (void)merge_all(engine);
+        engine_note_error(engine, merge_all(engine));
     }
     merger_free(&engine->merger);
     for (int i = 0; i < 2; i++) {
@@ -359,16 +360,34 @@ static enum rd_err open_journal(struct store_sqlite *engine, const struct store_
 static enum rd_err open_files(struct store_sqlite *engine, const struct store_sqlite_conf *conf,
                               char *reason) {
     enum rd_err err = sqlite_dir_lock(conf->dir, &engine->lock_fd, reason);
-    if (err == RD_OK) {
-        err = table_open(conf->dir, conf->vfs, SQLITE_FILE_SERVE, &engine->writer, reason);
+    if (err == RD_OK && table_is_damaged(conf->dir)) {
+        engine->salvaged = true;
+        err = table_salvage(conf->dir, conf->vfs, reason);
     }
     if (err == RD_OK) {
-        err = table_open(conf->dir, conf->vfs, SQLITE_FILE_SHARE, &engine->reader, reason);
+        err = table_open(conf->dir, TABLE_FILE, conf->vfs, SQLITE_FILE_SERVE, &engine->writer,
+                         reason);
+    }
+    if (err == RD_OK) {
+        err = table_open(conf->dir, TABLE_FILE, conf->vfs, SQLITE_FILE_SHARE, &engine->reader,
+                         reason);
     }
     for (unsigned i = 0; i < 2 && err == RD_OK; i++) {
         err = open_journal(engine, conf, i, reason);
     }
     return err;
+}
+
+/* Where rows of the table were lost, the changes that the journal tells of do not fit what they changed. */
+static void recount_all(struct store_sqlite *engine) {
+    enum store_space space;
+    uint16_t slot;
+    for (size_t i = 0; memtable_used(&engine_active(engine)->mem, i, &space, &slot); i++) {
+        if (space == STORE_OBJECTS) {
+            engine_note_damage(engine, slot);
+        }
+    }
+    memset(engine->damaged, 0, sizeof engine->damaged);
 }
 
 /* Brings memtables, counts and leaves to where the last commit left them. `*pending`: the other side is to be merged. */
@@ -399,11 +418,14 @@ static enum rd_err recover(struct store_sqlite *engine, const struct store_sqlit
         }
         if (n == 1 && !engine_active(engine)->journal.empty) { /* the older one is frozen */
             note_counts(engine, engine_active(engine));
-            *pending = true;
+            engine->frozen = *pending = true;
         }
         engine->active = i;
         err = recovery_replay(&plan, i, &side->journal, &side->mem, &engine->store);
         engine->seq = plan.last[i];
+        if (engine->salvaged) {
+            recount_all(engine);
+        }
     }
     return err;
 }
@@ -437,7 +459,15 @@ static enum rd_err set_up(struct store_sqlite *engine, const struct store_sqlite
     if (pending) {
         hand_over(engine);
     }
-    return RD_OK;
+    if (engine->salvaged) { /* until then the next start has to count anew, too */
+        err = merge_all(engine);
+        err = err == RD_OK ? table_mark_damaged(conf->dir, false) : err;
+        fprintf(stderr,
+                "store: the table in %s had damaged pages and was written anew; what was on them "
+                "is missing\n",
+                conf->dir);
+    }
+    return err;
 }
 
 enum rd_err store_sqlite_open(const struct store_sqlite_conf *conf, struct store **out,

@@ -110,10 +110,10 @@ static enum rd_err prepare_writes(struct table *table) {
     return err;
 }
 
-enum rd_err table_open(const char *dir, const char *vfs, enum sqlite_file_use use,
+enum rd_err table_open(const char *dir, const char *name, const char *vfs, enum sqlite_file_use use,
                        struct table *table, char reason[STORE_REASON_BYTES]) {
     const struct sqlite_file_spec spec = {
-        .dir = dir, .name = TABLE_FILE, .schema = schema, .vfs = vfs, .page_bytes = 4096};
+        .dir = dir, .name = name, .schema = schema, .vfs = vfs, .page_bytes = 4096};
     *table = (struct table){0};
     enum rd_err err = sqlite_file_open(&spec, use, &table->db, reason);
     if (err != RD_OK) {

@@ -41,10 +41,18 @@ struct table_slot {
     uint64_t leaves[STORE_LEAVES_PER_SLOT];
 };
 
-/* Opens the table of `dir`: to SERVE it is to be its writer, to SHARE one of its readers, to INSPECT both, alone. `out` stays where it is
+/* Opens the table of `dir` in file `name` (TABLE_FILE): to SERVE it is to be its writer, to SHARE one of its readers, to INSPECT both, alone. `out` stays where it is
  * and is to be closed with table_close. Errors as store_sqlite_open. */
-enum rd_err table_open(const char *dir, const char *vfs, enum sqlite_file_use use,
+enum rd_err table_open(const char *dir, const char *name, const char *vfs, enum sqlite_file_use use,
                        struct table *out, char reason[STORE_REASON_BYTES]);
+
+/* A mark in `dir` that says that pages of the table cannot be read. Errors: RD_EIO, RD_ENOMEM. */
+bool table_is_damaged(const char *dir);
+enum rd_err table_mark_damaged(const char *dir, bool damaged);
+
+/* Writes the table anew from the rows that can be read, with counts and leaves of those that are whole, and puts it in the old one's place; nobody may have it open.
+ * What it ends with counts whenever it is interrupted; it may be called again. Errors as store_sqlite_open; RD_ECORRUPT: what every table must have is lost. */
+enum rd_err table_salvage(const char *dir, const char *vfs, char reason[STORE_REASON_BYTES]);
 
 /* Closes. A zeroed struct is fine. */
 void table_close(struct table *table);
