@@ -140,6 +140,55 @@ START_TEST(a_damaged_row_is_repaired) {
 }
 END_TEST
 
+/* Overwrites a page in the middle of those that hold values. */
+static void damage_page(const struct node *node) {
+    struct buf out = {0};
+    int status = proc_run(
+        &out,
+        "python3 -c \"import sys; p = sys.argv[1]; b = bytearray(open(p, 'rb').read()); "
+        "at = [i for i in range(4096, len(b), 4096) if b[i] == 10 and b.count(b'value', i, i + "
+        "4096) > 3]; i = at[len(at) // 2]; b[i:i + 4096] = bytes([165]) * 4096; "
+        "open(p, 'wb').write(b)\" %s/data/data.db",
+        node->dir);
+    ck_assert_msg(status == 0, "%d: %s", status, show_text(&out));
+    buf_free(&out);
+}
+
+/* The rows of a page that cannot be read are served from the other nodes; a restart writes the table anew, and repair brings
+ * them back. */
+START_TEST(a_damaged_page_is_repaired) {
+    struct cluster *c = cluster_start(3, "");
+    struct client client;
+    client_open(&client, c->nodes[0].port);
+    set_keys(&client);
+    client_close(&client);
+    cluster_stop(c);
+    damage_page(&c->nodes[0]);
+    for (size_t i = 0; i < c->count; i++) {
+        node_launch(&c->nodes[i]);
+    }
+    cluster_wait(c);
+    client_open(&client, c->nodes[0].port);
+    get_keys(&client);
+    ck_assert_int_gt(client_info(&client, "store_corrupt_rows"), 0);
+    ck_assert_uint_gt(node_log_lines(&c->nodes[0], "is damaged"), 0);
+    ck_assert_uint_gt(node_log_lines(&c->nodes[0], "partition "), 0);
+    client_close(&client);
+    node_stop(&c->nodes[0]);
+    node_start(&c->nodes[0]);
+    cluster_wait(c);
+    client_open(&client, c->nodes[0].port);
+    get_keys(&client);
+    ck_assert_int_eq(client_info(&client, "store_corrupt_rows"), 0);
+    client_close(&client);
+    node_stop(&c->nodes[0]);
+    expect_sound(&c->nodes[0]);
+    expect_whole(&c->nodes[0]);
+    cluster_stop(c);
+    cluster_free(&c);
+}
+END_TEST
+
 /* ---- full disks ------------------------------------------------------------------------------------ */
 
 /* A disk of so many megabytes for the node's files; false (and the test is over) if the system does not allow it. */
@@ -311,6 +360,7 @@ int main(void) {
     TCase *own = run_group(suite, NULL, NULL);
     tcase_add_test(own, info_tells_of_the_store);
     tcase_add_test(own, a_damaged_row_is_repaired);
+    tcase_add_test(own, a_damaged_page_is_repaired);
     tcase_add_test(own, a_full_disk_and_space_again);
     tcase_add_test(own, a_first_start_on_a_full_disk);
     tcase_add_loop_test(own, a_later_start_on_a_full_disk, 0, 2);

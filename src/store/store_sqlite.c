@@ -23,7 +23,7 @@
 #include "store/record.h"
 #include "store/sqlite_engine.h"
 
-#define MEMTABLE_BYTES ((uint64_t)64 << 20)
+#define MEMTABLE_BYTES ((uint64_t)128 << 20)
 #define JOURNAL_BYTES ((uint64_t)16 << 20)
 #define JOURNAL_PER_MEMTABLE 4 /* a small commit takes a page of the journal */
 #define KEEP_RECORD_BYTES ((size_t)4 << 20)

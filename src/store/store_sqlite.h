@@ -19,7 +19,7 @@ struct store_sqlite_conf {
     enum store_fsync fsync; /* appendfsync */
     uint64_t cache_bytes;   /* of the object cache, all its memory counted; 0: none */
     /* For tests and benchmarks; 0: a default. */
-    uint64_t memtable_bytes;     /* rows of a memtable before it is merged; 64 MB */
+    uint64_t memtable_bytes;     /* rows of a memtable before it is merged; 128 MB */
     uint64_t journal_bytes;      /* preallocated for each journal; 16 MB */
     size_t rows_per_transaction; /* of a merge; 20000 */
     uint64_t ignored_hash_bits;  /* in memory rows whose hashes differ in these only collide */
