@@ -64,6 +64,7 @@ void scenario_backup_keeps_siblings(struct cluster *c) {
         mem_must(store_mem_snapshot(world_disk(world, i)->store, &backups[i]));
     }
     cluster_set(c, 3, key, "later");
+    struct op *later = cluster_get(c, 3, key);
     cluster_del(c, 2, key);
     for (unsigned i = 0; i < 3; i++) {
         cluster_crash(c, i + 1);
@@ -81,8 +82,13 @@ void scenario_backup_keeps_siblings(struct cluster *c) {
                                 object_digest(&after->object) == object_digest(&before->object),
                             "the same siblings with the same context");
     }
-    cluster_dynset(c, 2, key, "merged", before); /* the context of before the backup covers both */
+    cluster_dynset(c, 3, key, "merged", before); /* the context of before the backup covers both */
     cluster_expect_everywhere(c, key, "merged");
+    /* A client that saw what the backup has undone knows nothing of what came behind it. */
+    cluster_dynset(c, 1, key, "stale", later);
+    struct op *both = cluster_await(c, cluster_get_r_later(c, 2, key, 3));
+    cluster_expect_true(c, both->err == RD_OK && both->object.count == 2,
+                        "no name of before the backup is given out again");
 }
 
 /* ---- merge_replayed_after_crash -------------------------------------------------------------- */
