@@ -31,8 +31,7 @@ static int note_size(void *arg, sqlite3 *db, const char *name, int frames) {
     return SQLITE_OK;
 }
 
-/* Zeros behind the end of the WAL are no frames. Where there is no room the WAL grows as it is written. Synced, since it is then that the system
- * finds them a place, and commits would wait for it. */
+/* Zeros behind the end of the WAL are no frames. Where there is no room the WAL grows as it is written. */
 static void preallocate(const char *path, uint64_t wanted) {
     static const char zeros[ZEROS];
     struct stat st;
@@ -49,9 +48,6 @@ static void preallocate(const char *path, uint64_t wanted) {
                 break;
             }
             at += (uint64_t)written;
-        }
-        if (at > (uint64_t)st.st_size) {
-            (void)fdatasync(fd);
         }
     }
     close(fd);
@@ -146,7 +142,20 @@ enum rd_err journal_remove(struct journal *journal) {
 
 /* ---- writing --------------------------------------------------------------------------------------- */
 
+/* It is when zeros are synced that the system finds them a place, and commits would wait for it. In the other modes nobody waits. */
+static void settle(struct journal *journal) {
+    int fd = journal->settled ? -1 : open(journal->wal_path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fdatasync(fd); /* commits are synced in any case */
+        close(fd);
+    }
+    journal->settled = true;
+}
+
 enum rd_err journal_set_full(struct journal *journal, bool full) {
+    if (full) {
+        settle(journal);
+    }
     enum rd_err err = sqlite_file_run(journal->db, full ? "PRAGMA synchronous=FULL"
                                                         : "PRAGMA synchronous=NORMAL");
     if (err == RD_OK) {

@@ -25,6 +25,7 @@ struct journal {
     char *wal_path;        /* owned by SQLite */
     uint64_t wal_bytes;    /* written since it was empty */
     bool empty;            /* nothing was appended since it was emptied */
+    bool settled;          /* the space of the WAL has its place on the disk */
     bool unsynced; /* something was appended without synchronous=FULL since the last journal_sync */
 };
 

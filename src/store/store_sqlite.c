@@ -444,7 +444,9 @@ static enum rd_err set_up(struct store_sqlite *engine, const struct store_sqlite
     }
     if (err == RD_OK) {
         engine->fsync = conf->fsync;
-        err = journal_set_full(&engine_active(engine)->journal, conf->fsync == STORE_FSYNC_ALWAYS);
+    }
+    for (int i = 0; i < 2 && err == RD_OK; i++) { /* both now: it may take a while */
+        err = journal_set_full(&engine->sides[i].journal, conf->fsync == STORE_FSYNC_ALWAYS);
     }
     if (err == RD_OK) {
         err = merger_new(&engine->writer, engine->memtable_limit, conf->rows_per_transaction,
