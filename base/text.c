@@ -20,7 +20,15 @@ enum rd_err text_u64(const char *text, size_t len, uint64_t *out) {
     }
     uint64_t value = 0;
     int fits = 1;
-    for (size_t i = 0; i < len; i++) {
+    size_t i = 0;
+    for (; i < len && i < 19; i++) { /* so many digits fit in any case */
+        unsigned digit = (unsigned char)text[i] - (unsigned)'0';
+        if (digit > 9) {
+            return RD_EPROTO;
+        }
+        value = value * 10 + digit;
+    }
+    for (; i < len; i++) {
         if (!is_digit(text[i])) {
             return RD_EPROTO;
         }

@@ -343,6 +343,10 @@ void coordinator_check(const struct coordinator *co) {
     for (const struct request *at = co->deadlines; at != NULL; at = at->next) {
         assert(co->slots[at->slot] == at && co->generations[at->slot] == at->generation);
         assert(at->deadline_us >= last);
+        if (at->kind == REQUEST_READ && at->read.quorum.needed > 0)
+            quorum_check(&at->read.quorum);
+        if (at->kind == REQUEST_WRITE && at->write.quorum.needed > 0)
+            quorum_check(&at->write.quorum);
         last = at->deadline_us;
         lingering += at->replied;
         listed++;

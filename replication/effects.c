@@ -74,6 +74,8 @@ static void effect_release(struct effects *effects, struct effect *effect) {
         free(effect->log.text);
         break;
     case EFF_DIAL:
+        free(effect->dial.host);
+        break;
     case EFF_CLOSE:
     case EFF_STORE_COMMIT:
         break;

@@ -53,7 +53,8 @@ struct effect {
     union {
         struct {
             uint64_t dial;
-            struct node_address to;
+            uint16_t port;
+            char *host; /* owned */
         } dial;
         struct {
             uint64_t link;

@@ -1,24 +1,20 @@
 /* A ring of samples, and a percentile that is computed every eighth sample only. */
 #include "replication/latency.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <assert.h>
 
 #define RECOMPUTE_EVERY 8
 #define RANK_UNIT_US 8000
 #define LONGEST_US 3600000000u
 
-static int compare(const void *a, const void *b) {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
+/* The least sample with 99 of 100 at or below it: among fewer than 100 it is the greatest. */
 static uint32_t percentile(const struct latency *latency) {
-    uint32_t sorted[LATENCY_SAMPLES];
+    static_assert(LATENCY_SAMPLES < 100, "else it takes a sort");
     uint32_t count = latency->count < LATENCY_SAMPLES ? latency->count : LATENCY_SAMPLES;
-    memcpy(sorted, latency->ring_us, count * sizeof(*sorted));
-    qsort(sorted, count, sizeof(*sorted), compare);
-    return sorted[(count * 99 + 99) / 100 - 1]; /* the least with 99 of 100 at or below it */
+    uint32_t greatest = 0;
+    for (uint32_t i = 0; i < count; i++)
+        greatest = latency->ring_us[i] > greatest ? latency->ring_us[i] : greatest;
+    return greatest;
 }
 
 void latency_add(struct latency *latency, uint64_t us) {

@@ -253,11 +253,9 @@ static enum rd_err layout_members(const struct node *node, struct members *out) 
 /* Computes the placement anew if what it rests on has changed. Without memory for it, it is
  * tried again at the next step; meanwhile the old one stays before the birth, and there is none
  * after it: two nodes with different homes for a key would lose writes. */
-static void refresh_placement(struct node *node) {
+static void compute_placement(struct node *node) {
     const struct certificate *born = &node->birth.certificate;
     bool is_born = node->birth.state == BIRTH_BORN;
-    if (is_born && node->layout_epoch == node->birth.epoch)
-        return; /* a step costs nothing per member */
     uint64_t hash = is_born ? 0 : members_hash(&node->members);
     if (!is_born && hash == node->layout_hash)
         return;
@@ -278,6 +276,12 @@ static void refresh_placement(struct node *node) {
     if (err != RD_OK && is_born)
         placement_free(&node->placement);
     members_free(&known);
+}
+
+/* The certificate of a born cluster has a number: a step costs nothing per member. */
+static void refresh_placement(struct node *node) {
+    if (node->birth.state != BIRTH_BORN || node->layout_epoch != node->birth.epoch)
+        compute_placement(node);
 }
 
 /* ---- what follows from an event ------------------------------------------------------------------- */

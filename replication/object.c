@@ -62,7 +62,7 @@ static void unref_values(struct object *object) {
     }
 }
 
-void object_free(struct object *object) {
+void object_free_all(struct object *object) {
     unref_values(object);
     free(object->siblings);
     version_free(&object->version);

@@ -44,8 +44,17 @@ struct object_merge_result {
     bool dot_clash;   /* one dot had two stamps or expiries (damage); the greater was kept */
 };
 
+/* Frees all there is. For object_free. */
+void object_free_all(struct object *object);
+
 /* Frees all; the object is empty and usable again. */
-void object_free(struct object *object);
+static inline void object_free(struct object *object) {
+    if (object->cap > 0 || object->version.cap > 0) {
+        object_free_all(object);
+    } else {
+        *object = (struct object){0};
+    }
+}
 
 /* Makes `*to` (overwritten) a copy that shares the values. Error: RD_ENOMEM. */
 enum rd_err object_copy(const struct object *from, struct object *to);

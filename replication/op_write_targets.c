@@ -179,6 +179,8 @@ static bool ask_fallback(struct coordinator *co, struct request *request,
 
 /* Keeps a hint for the homes in `homes` here; no acknowledgement rests on it. */
 static void keep(struct coordinator *co, struct request *request, uint32_t homes) {
+    if (homes == 0)
+        return;
     struct hint_owed owed = {0};
     struct object object;
     struct asker nobody = {0};
@@ -220,7 +222,7 @@ static void make_room(struct coordinator *co, struct request *request) {
 
 void write_targets_send(struct coordinator *co, struct request *request) {
     struct write_targets *to = &request->write.to;
-    struct hint_owed nothing = {0};
+    static const struct hint_owed nothing;
     struct blob *frame = NULL;
     uint8_t planned = to->count;
     uint32_t kept = to->kept;

@@ -313,12 +313,15 @@ void peers_link_down(struct peers *peers, uint64_t id) {
 /* ---- dialling ------------------------------------------------------------------------------------- */
 
 static void dial(struct peers *peers, struct dialler *dialler, const char *host, uint16_t port) {
+    char *copy = strdup(host);
+    dialler->since_us = now_us(peers);
+    if (copy == NULL)
+        return; /* as if it had failed at once */
     struct effect *effect = effects_push(peers->core->effects, EFF_DIAL);
     dialler->dial = ++peers->next_dial;
-    dialler->since_us = now_us(peers);
     effect->dial.dial = dialler->dial;
-    effect->dial.to.port = port;
-    snprintf(effect->dial.to.host, sizeof(effect->dial.to.host), "%s", host);
+    effect->dial.port = port;
+    effect->dial.host = copy;
 }
 
 /* True if an outgoing link that came from `dialler`'s place is in its handshake. */

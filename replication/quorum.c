@@ -86,7 +86,9 @@ uint32_t quorum_counted(const struct quorum *quorum) {
 }
 
 enum quorum_verdict quorum_verdict(const struct quorum *quorum) {
-    quorum_check(quorum);
+    assert(quorum->needed >= 1);
+    assert(quorum->homes.good + quorum->homes.bad <= quorum->homes.asked);
+    assert(quorum->stand_ins.good + quorum->stand_ins.bad <= quorum->stand_ins.asked);
     if (quorum_counted(quorum) >= quorum->needed) {
         return QUORUM_MET;
     }

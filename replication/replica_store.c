@@ -5,7 +5,6 @@
 
 #include <utlist.h>
 
-#include "base/hash.h"
 #include "replication/replica_private.h"
 #include "replication/shrink.h"
 
@@ -42,10 +41,8 @@ static void fail_waiters(struct replica *replica, struct replica_entry *entry, e
 }
 
 /* Where the key's hash stands if its row is known to be damaged. */
-static uint64_t *lost_place(struct replica *replica, const struct replica_entry *entry,
-                            uint64_t *hash) {
-    *hash = hash_xxh64(entry->key->bytes, entry->key->len, 2);
-    return &replica->lost[*hash % REPLICA_LOST];
+static uint64_t *lost_place(struct replica *replica, const struct replica_entry *entry) {
+    return &replica->lost[entry->hash % REPLICA_LOST];
 }
 
 /* A damaged row counts as lost: what this node wrote under it may be forgotten, so nothing is
@@ -53,11 +50,11 @@ static uint64_t *lost_place(struct replica *replica, const struct replica_entry 
  * incarnation, the vectors of all keys that are written meanwhile would grow without end. */
 static void lost_row(struct replica *replica, const struct replica_entry *entry) {
     struct core *core = replica->core;
-    uint64_t hash, *place = lost_place(replica, entry, &hash);
+    uint64_t *place = lost_place(replica, entry);
     core->stats.corrupt_rows++;
-    if (*place == hash)
+    if (*place == entry->hash)
         return;
-    *place = hash;
+    *place = entry->hash;
     if (entry->hint != NULL) {
         replica_hint_lost(replica);
         return;
@@ -157,8 +154,8 @@ static enum rd_err flush_entry(struct replica *replica, struct replica_entry *en
     effect->store_put.value = value;
     if (entry->hint == NULL)
         describe_row(replica, entry, effect);
-    uint64_t hash, *lost = lost_place(replica, entry, &hash);
-    if (*lost == hash)
+    uint64_t *lost = lost_place(replica, entry);
+    if (*lost == entry->hash)
         *lost = 0;
     entry->stored_digest = effect->store_put.new_digest;
     entry->stored_live = effect->store_put.is_live;

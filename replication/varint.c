@@ -25,7 +25,7 @@ enum rd_err varint_put(struct buf *out, uint64_t value) {
     return RD_OK;
 }
 
-enum rd_err varint_get(const uint8_t *bytes, size_t len, size_t *at, uint64_t *out) {
+enum rd_err varint_get_long(const uint8_t *bytes, size_t len, size_t *at, uint64_t *out) {
     assert(*at <= len);
     uint64_t value = 0;
     for (unsigned i = 0; i < VARINT_MAX_BYTES; i++) {

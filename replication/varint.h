@@ -17,8 +17,17 @@ enum rd_err varint_put(struct buf *out, uint64_t value);
  * took. */
 size_t varint_write(uint8_t *at, uint64_t value);
 
+/* varint_get for all values. */
+enum rd_err varint_get_long(const uint8_t *bytes, size_t len, size_t *at, uint64_t *out);
+
 /* Reads one value at *at (an index into `bytes`) and moves *at behind it. Error: RD_EPROTO (cut
  * off, not shortest, over 64 bits), *at unchanged. */
-enum rd_err varint_get(const uint8_t *bytes, size_t len, size_t *at, uint64_t *out);
+static inline enum rd_err varint_get(const uint8_t *bytes, size_t len, size_t *at, uint64_t *out) {
+    if (*at < len && bytes[*at] < 0x80) {
+        *out = bytes[(*at)++];
+        return RD_OK;
+    }
+    return varint_get_long(bytes, len, at, out);
+}
 
 #endif

@@ -178,6 +178,16 @@ static bool is_called(const struct form *form, struct resp_slice name) {
     return name.len == form->name_len && memcmp(name.data, form->name, name.len) == 0;
 }
 
+/* WIRE_KINDS if there is none. The messages of requests, which are most of all, are looked at first. */
+static size_t kind_of(struct resp_slice name) {
+    for (size_t i = 0; i < WIRE_KINDS; i++) {
+        size_t kind = (WIRE_READ + i) % WIRE_KINDS;
+        if (is_called(&forms[kind], name))
+            return kind;
+    }
+    return WIRE_KINDS;
+}
+
 static size_t field_count(const struct form *form) {
     size_t count = 0;
     while (form->fields[count].type != FIELD_END)
@@ -188,9 +198,7 @@ static size_t field_count(const struct form *form) {
 enum rd_err wire_decode(const struct resp_slice *argv, size_t argc, struct wire_msg *out) {
     if (argc == 0)
         return RD_EPROTO;
-    size_t kind = 0;
-    while (kind < WIRE_KINDS && !is_called(&forms[kind], argv[0]))
-        kind++;
+    size_t kind = kind_of(argv[0]);
     if (kind == WIRE_KINDS || argc - 1 != field_count(&forms[kind]))
         return RD_EPROTO;
     struct wire_msg msg;

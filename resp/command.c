@@ -106,6 +106,10 @@ static enum rd_err fail_marker(struct resp_command_reader *r, char expected, uin
 static size_t read_short_number(const uint8_t *line, size_t len, int64_t *out) {
     size_t i = 1;
     uint32_t value = 0;
+    if (len >= 5 && line[2] == '\r' && line[3] == '\n' && (uint8_t)(line[1] - '0') < 10) {
+        *out = line[1] - '0';
+        return 4;
+    }
     while (i < len && i < 10 && (uint8_t)(line[i] - '0') < 10) {
         value = value * 10 + (uint32_t)(line[i] - '0');
         i++;
@@ -226,8 +230,46 @@ static enum rd_err read_body(struct resp_command_reader *r, const uint8_t *data,
     return RD_OK;
 }
 
+/* HEAD: reads arguments that are whole, short and within all limits, as nearly all are, and stops at the first that is not, for the
+ * others to read and judge. Error: RD_ENOMEM. */
+static enum rd_err read_plain_args(struct resp_command_reader *r, const uint8_t *data, size_t len) {
+    const struct resp_limits *limits = r->limits;
+    size_t most = r->authenticated ? limits->max_bulk_bytes : limits->max_unauth_bulk_bytes;
+    size_t pos = r->pos;
+    if (most > limits->max_bulk_bytes) {
+        most = limits->max_bulk_bytes;
+    }
+    size_t end = len < limits->max_command_bytes ? len : limits->max_command_bytes;
+    while (r->args_left > 0 && pos < end && data[pos] == '$') {
+        int64_t bytes = 0;
+        size_t line = read_short_number(data + pos, end - pos, &bytes);
+        if (line == 0 || (size_t)bytes > most || end - pos - line < (size_t)bytes + 2) {
+            break;
+        }
+        const uint8_t *behind = data + pos + line + bytes;
+        if (behind[0] != '\r' || behind[1] != '\n') {
+            break;
+        }
+        enum rd_err err = resp_words_push(&r->args, resp_slice_relative(pos + line, (size_t)bytes));
+        if (err != RD_OK) {
+            return err;
+        }
+        pos += line + (size_t)bytes + 2;
+        r->pos = pos;
+        r->args_left--;
+    }
+    r->state = r->args_left > 0 ? HEAD : DONE;
+    return RD_OK;
+}
+
 /* HEAD and BODY, up to DONE. */
 static enum rd_err read_args(struct resp_command_reader *r, const uint8_t *data, size_t len) {
+    if (r->state == HEAD && r->scanned <= r->pos) {
+        enum rd_err err = read_plain_args(r, data, len);
+        if (err != RD_OK) {
+            return err;
+        }
+    }
     while (r->state != DONE) {
         enum rd_err err = r->state == HEAD ? read_head(r, data, len) : read_body(r, data, len);
         if (err != RD_OK) {

@@ -73,6 +73,7 @@ void clients_free(struct clients **clients_at) {
     if (clients->tick != NULL) {
         event_free(clients->tick);
     }
+    buf_free(&clients->scratch);
     topology_free(&clients->topology);
     lanes_free(&clients->lanes);
     tickets_free(&clients->tickets);

@@ -59,6 +59,9 @@ struct clients {
     struct call *
         orphans; /* parked or waiting calls without a connection; a list through `next` and `previous` */
 
+    struct buf
+        scratch; /* what a connection without input of its own reads into; empty between the loop's callbacks */
+
     uint64_t http_logged_us; /* when the last HTTP request was complained of */
 
     struct topology *topology;           /* owned: what CLUSTER says, cached */

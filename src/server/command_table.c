@@ -77,6 +77,22 @@ const struct command *command_resolve(const struct command_table *table,
     return command_find_sub(row, argv[1].data, argv[1].len);
 }
 
+bool command_is(const struct command_table *table, const struct command *row,
+                struct resp_slice name) {
+    if (row == NULL || row < table->rows || row >= table->rows + table->count ||
+        row->subcommand_count > 0) {
+        return false;
+    }
+    size_t i = 0;
+    for (; i < name.len && row->name[i] != '\0'; i++) {
+        uint8_t c = name.data[i];
+        if ((c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) != (uint8_t)row->name[i]) {
+            return false;
+        }
+    }
+    return i == name.len && row->name[i] == '\0';
+}
+
 bool command_arity_ok(const struct command *row, size_t argc) {
     return row->arity >= 0 ? argc == (size_t)row->arity : argc >= (size_t)-row->arity;
 }

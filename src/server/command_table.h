@@ -28,6 +28,11 @@ const struct command *command_resolve(const struct command_table *table,
                                       const struct resp_slice *argv, size_t argc,
                                       const struct command **parent);
 
+/* True if `row` (may be NULL) is what command_resolve finds for any arguments that begin with `name`: a quicker look at the
+ * command that a client called last. */
+bool command_is(const struct command_table *table, const struct command *row,
+                struct resp_slice name);
+
 /* True if `row` may be called with `argc` arguments, its name included. */
 bool command_arity_ok(const struct command *row, size_t argc);
 

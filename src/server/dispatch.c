@@ -146,8 +146,12 @@ void dispatch(struct client *client, const struct resp_slice *argv, size_t argc)
         client->doomed = true;
         return;
     }
-    const struct command *parent = NULL;
-    call->row = command_resolve(client->clients->commands, argv, argc, &parent);
+    const struct command_table *table = client->clients->commands;
+    const struct command *parent = client->last_command;
+    call->row = parent;
+    if (!command_is(table, parent, argv[0])) {
+        call->row = command_resolve(table, argv, argc, &parent);
+    }
     if (refuse(call, parent)) {
         call_refused(call);
         return;

@@ -159,10 +159,16 @@ static void make_room_in_store(struct driver *driver) {
     }
 }
 
+static void dial(struct driver *driver, const struct effect *effect) {
+    struct node_address to = {.port = effect->dial.port};
+    snprintf(to.host, sizeof to.host, "%s", effect->dial.host);
+    links_dial(driver->links, effect->dial.dial, &to);
+}
+
 static void carry_out(struct driver *driver, const struct effect *effect) {
     switch (effect->kind) {
     case EFF_DIAL:
-        links_dial(driver->links, effect->dial.dial, &effect->dial.to);
+        dial(driver, effect);
         break;
     case EFF_SEND:
         links_send(driver->links, effect->send.link, effect->send.frame);
@@ -254,16 +260,13 @@ static bool run_round(struct driver *driver) {
     return completed > 0 || driver->stepped;
 }
 
+/* A timer that is set too early goes off for nothing, once; to move it with every request that ends would cost more. */
 static void set_timer(struct driver *driver) {
     uint64_t due = node_deadline_us(driver->node);
-    if (due == driver->timer_us) {
+    if (due >= driver->timer_us) {
         return;
     }
     driver->timer_us = due;
-    if (due == UINT64_MAX) {
-        event_del(driver->timer);
-        return;
-    }
     uint64_t now = driver_read_clock(driver).mono_us;
     uint64_t wait = due > now ? due - now : 0;
     const struct timeval delay = {(time_t)(wait / 1000000), (suseconds_t)(wait % 1000000)};

@@ -114,9 +114,9 @@ static void carry_out(struct world *world, uint32_t i, struct effect *effect) {
     struct machine *machine = &world->machines[i];
     switch (effect->kind) {
     case EFF_DIAL:
-        trace_mark(&world->trace, world->now_us, EFF_DIAL, i, effect->dial.to.port);
-        network_dial(world->network, i, effect->dial.dial, effect->dial.to.host,
-                     effect->dial.to.port, world->now_us);
+        trace_mark(&world->trace, world->now_us, EFF_DIAL, i, effect->dial.port);
+        network_dial(world->network, i, effect->dial.dial, effect->dial.host, effect->dial.port,
+                     world->now_us);
         break;
     case EFF_SEND:
         queue_out(machine, effect->send.link, effect->send.frame);

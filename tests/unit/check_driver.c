@@ -258,6 +258,37 @@ START_TEST(replies_wait_for_the_commit) {
 }
 END_TEST
 
+/* driver_settle goes as far as it goes without a commit: a read is answered, a write never, nor a read of what is not committed. */
+START_TEST(settling_commits_nothing) {
+    struct rig rig;
+    struct driver_stats before, after;
+    start(&rig, 1);
+    submit_set(rig.drivers[0], 0, "k", "old");
+    run_until_replies(&rig, 1);
+    while (!driver_turn(rig.drivers[0])) {
+    }
+    driver_stats(rig.drivers[0], &before);
+    submit_get(rig.drivers[0], 1, "k");
+    ck_assert_uint_eq(rig.replies, 1);
+    driver_settle(rig.drivers[0]);
+    ck_assert_uint_eq(rig.replies, 2);
+    ck_assert_str_eq(rig.value, "old");
+    submit_set(rig.drivers[0], 2, "k", "new");
+    submit_get(rig.drivers[0], 3, "k");
+    driver_settle(rig.drivers[0]);
+    driver_settle(rig.drivers[0]);
+    driver_stats(rig.drivers[0], &after);
+    ck_assert_uint_eq(rig.replies, 2);
+    ck_assert_uint_eq(after.commits, before.commits);
+    (void)driver_turn(rig.drivers[0]);
+    driver_stats(rig.drivers[0], &after);
+    ck_assert_uint_eq(rig.replies, 4);
+    ck_assert_str_eq(rig.value, "new");
+    ck_assert_uint_eq(after.commits, before.commits + 1);
+    stop(&rig);
+}
+END_TEST
+
 START_TEST(a_failed_commit_is_told) {
     struct rig rig;
     start(&rig, 1);
@@ -458,6 +489,7 @@ int main(void) {
     tcase_add_test(tc, set_and_get);
     tcase_add_test(tc, a_turn_is_one_commit);
     tcase_add_test(tc, replies_wait_for_the_commit);
+    tcase_add_test(tc, settling_commits_nothing);
     tcase_add_test(tc, a_failed_commit_is_told);
     tcase_add_test(tc, submitting_from_a_reply);
     tcase_add_test(tc, a_restart_keeps_identity_and_data);

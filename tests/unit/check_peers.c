@@ -24,7 +24,7 @@ static void teardown(void) {
 static uint64_t take_dial(unsigned peer) {
     for (size_t i = 0; i < rig.dial_count; i++) {
         struct effect dial = rig.dials[i];
-        if (dial.dial.to.port != 17000 + peer)
+        if (dial.dial.port != 17000 + peer)
             continue;
         memmove(rig.dials + i, rig.dials + i + 1, (rig.dial_count - i - 1) * sizeof(dial));
         rig.dial_count--;
