@@ -13,7 +13,7 @@
 #include "tests/lib/run.h"
 
 #define NODES 3
-#define SOME test_share(200) /* writes of each writer between two events */
+#define SOME test_share(100) /* writes of each writer between two events */
 
 static const char *const fsync_modes[] = {"appendfsync always\n", "appendfsync everysec\n",
                                           "appendfsync no\n"};

@@ -11,6 +11,7 @@
 #include "redis-tests/lib/cluster.h"
 #include "redis-tests/lib/run.h"
 #include "redis-tests/lib/show.h"
+#include "tests/lib/run.h"
 
 #define NODES 5
 #define SKIPPED 77
@@ -153,7 +154,9 @@ int main(void) {
     tcase_add_test(own, redis_cli);
     tcase_add_test(own, redis_benchmark);
     tcase_add_test(own, redis_py);
-    tcase_add_test(own, ioredis);
-    tcase_add_test(own, node_redis);
+    if (!test_is_slow()) { /* they bring the server nothing that the others have not brought */
+        tcase_add_test(own, ioredis);
+        tcase_add_test(own, node_redis);
+    }
     return run_tests(suite);
 }

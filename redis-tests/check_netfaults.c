@@ -10,6 +10,7 @@
 #include "redis-tests/lib/lab.h"
 #include "redis-tests/lib/run.h"
 #include "redis-tests/lib/shop.h"
+#include "tests/lib/run.h"
 
 static bool is_long(void) {
     const char *faults = getenv("FAULTS");
@@ -18,7 +19,7 @@ static bool is_long(void) {
 
 /* Requests between two events. */
 static int some(void) {
-    return is_long() ? 1000 : 100;
+    return is_long() ? 1000 : test_is_slow() ? 50 : 100;
 }
 
 /* So long a network fault lasts. */

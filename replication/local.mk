@@ -297,6 +297,8 @@ check_PROGRAMS += tests/unit/check_node
 tests_unit_check_node_SOURCES = tests/unit/check_node.c $(NODE_RIG)
 tests_unit_check_node_LDADD = $(TEST_LIBS) $(UP_TO_REPLICATION)
 
+FUZZED_DECODERS = replication/certificate.c replication/context.c replication/hint.c replication/member.c \
+	replication/object_codec.c replication/reap_pack.c replication/scan_page.c replication/wire.c
 EXTRA_PROGRAMS += tests/fuzz/fuzz_wire
 tests_fuzz_fuzz_wire_LDADD = $(UP_TO_REPLICATION)
 tests_fuzz_fuzz_wire_LDFLAGS = $(FUZZ_LDFLAGS)

@@ -9,7 +9,7 @@
 #include "tests/lib/run.h"
 
 #define VERIFY_BATCH 500
-#define THINK_MS 1 /* of a writer after each write, but in the long tests */
+#define THINK_MS (test_is_slow() ? 3 : 1) /* of a writer after each write, but in the long tests */
 
 /* ---- writing -------------------------------------------------------------------------------------- */
 

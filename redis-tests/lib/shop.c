@@ -8,6 +8,7 @@
 
 #include "redis-tests/lib/proc.h"
 #include "redis-tests/lib/show.h"
+#include "tests/lib/run.h"
 
 #define PING_MS 300
 #define PAUSE_MS 20      /* before the second try, as client libraries make one */
@@ -275,7 +276,8 @@ static void *run_shopper(void *arg) {
         } else {
             write_and_delete(shopper);
         }
-        proc_sleep_ms(6); /* to fill carts slowly: they are read as a whole each time */
+        proc_sleep_ms(
+            test_is_slow() ? 15 : 6); /* to fill carts slowly: they are read as a whole each time */
     }
     hang_up(shopper);
     return NULL;

@@ -1,4 +1,4 @@
-/* The fuzz as a test: some seeds hold, and each is the same run every time. `redynamo-sim fuzz`
+/* The fuzz as a test: some seeds hold, and a seed is the same run every time (every fifth is run twice, in the long run each). `redynamo-sim fuzz`
  * does the same with thousands. */
 #include "sim/fuzz.h"
 
@@ -11,6 +11,9 @@ START_TEST(holds_and_repeats) {
     fuzz_run(&(struct fuzz_order){.seed = (uint64_t)_i}, &first);
     ck_assert_msg(first.passed, "seed %d: %s", _i, first.violation);
     ck_assert_uint_gt(first.acknowledged, 100);
+    if (_i % 5 != 0 && !test_long()) {
+        return;
+    }
     fuzz_run(&(struct fuzz_order){.seed = (uint64_t)_i}, &second);
     ck_assert_uint_eq(first.trace_hash, second.trace_hash);
     ck_assert_uint_eq(first.steps, second.steps);

@@ -12,6 +12,13 @@
 
 enum { MOST_SEEDS = 100 };
 
+/* Where the first seeds do not find it: one that did when it was last looked for. If it does not any more, all are tried. */
+static const uint64_t tried_first[PLANTED_COUNT] = {
+    [PLANTED_REUSED_DOT_AFTER_RESTART] = 14,
+    [PLANTED_HINT_DROPPED_AT_CAP] = 7,
+    [PLANTED_EARLY_REAP] = 54,
+};
+
 static const char *const names[] = {
 #define PLANTED_NAME(name, text) #name,
     PLANTED_BUGS(PLANTED_NAME)
@@ -57,7 +64,9 @@ START_TEST(is_found) {
     if (only != NULL && strcmp(only, names[_i]) != 0) {
         return;
     }
-    for (uint64_t seed = 1; seed <= MOST_SEEDS; seed++) {
+    bool from_one = test_long() || tried_first[_i] == 0;
+    for (uint64_t n = from_one ? 1 : 0; n <= MOST_SEEDS; n++) {
+        uint64_t seed = n > 0 ? n : tried_first[_i];
         if (found_by(seed, _i)) {
             printf("%-26s found by seed %llu\n", names[_i], (unsigned long long)seed);
             return;

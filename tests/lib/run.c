@@ -23,19 +23,21 @@ void __wrap__mark_point(const char *file, int line) {
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
+#define __SANITIZE_ADDRESS__
 #endif
 #endif
 #ifdef __SANITIZE_ADDRESS__
-#define SANITIZED
+static const bool sanitized = true;
+#else
+static const bool sanitized = false;
 #endif
 
 int test_share(int n) {
-#ifdef SANITIZED
-    return n < 5 ? 1 : n / 5;
-#else
-    return n;
-#endif
+    return !sanitized ? n : n < 5 ? 1 : n / 5;
+}
+
+bool test_is_slow(void) {
+    return sanitized && !test_long();
 }
 
 bool test_long(void) {

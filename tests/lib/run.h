@@ -13,6 +13,9 @@ int test_run(Suite *suite);
  * least one. For loops over seeds, which say no more than another seed would; not for tables of cases. */
 int test_share(int n);
 
+/* Under sanitizers, and not in the long run: what is only large may be left out, if something small runs the same code. */
+bool test_is_slow(void);
+
 /* RD_LONG=yes: loops over all places where something may fail are to leave none out, as in scripts/test --long. */
 bool test_long(void);
 

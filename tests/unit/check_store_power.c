@@ -208,6 +208,7 @@ START_TEST(power_failures_leave_a_prefix) {
     size_t steps = shim_steps();
     ck_assert_uint_gt(steps, 200);
     size_t stride = test_long() ? 1 : loss == SHIM_LOSE_SOME ? 7 : 19;
+    stride *= test_is_slow() ? 3 : 1;
     for (size_t step = 0; step < steps; step++) {
         shim_image_step(image);
         if (step % stride == 0) {
