@@ -251,7 +251,8 @@ START_TEST(peers_from_elsewhere) {
     char address[64];
     struct buf out = {0};
     if (!proc_outer_address(address)) {
-        return; /* this machine has no other address */
+        printf("skipped: peers_from_elsewhere: this machine has no address but loopback\n");
+        return;
     }
     static const struct {
         const char *directives, *said;
