@@ -1,5 +1,6 @@
 /* Promise 6: with sloppy quorums a write with W=1 is accepted by any node that can be reached, whatever other nodes do. What became of it may
  * be unknown where a node died or was cut off in the midst of it, but no node that serves and whose disk works says that there are too few.
+ * A write with a context that names what only nodes out of reach have is another matter: accepted it would stand beside what it replaces.
  */
 #include "sim/judge.h"
 
@@ -23,7 +24,7 @@ void check_accepted(struct judge *judge, const struct history *history) {
                     conf->max_hint_bytes >= JUDGE_PLENTY && disks_work(judge->plan);
     for (size_t i = 0; promised && i < history->count; i++) {
         const struct op *op = history->ops[i];
-        if (op->kind == CLIENT_WRITE && (op->w > 0 ? op->w : conf->w) == 1 &&
+        if (op->kind == CLIENT_WRITE && (op->w > 0 ? op->w : conf->w) == 1 && op->context == NULL &&
             op->err == RD_ENOQUORUM) {
             judge_violated(judge, "refused: request %llu, a write with W=1, found no quorum: %s",
                            (unsigned long long)op->tag, op->text);
