@@ -23,6 +23,7 @@ struct node_stats {
     uint64_t antientropy_messages, leaves_mended;
     uint64_t tombstones; /* rows of this node that are one, as far as they have been counted */
     uint64_t tombstones_reaped, vectors_pruned; /* by rounds that this node drove */
+    uint64_t expired_reaped;                    /* of those reaped: they had expired */
     uint64_t reap_messages;                     /* sent, fences not counted */
     uint64_t requests_in_flight, keys_in_flight;
     uint64_t partitions_owned; /* partitions this node is a home of */

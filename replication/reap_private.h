@@ -58,6 +58,7 @@ struct reap_key {
     uint64_t digest;
     uint16_t partition;
     bool gone;                         /* all of it is to be forgotten */
+    bool expired;                      /* for the time of its values is over */
     bool agreed;                       /* so far */
     struct version living, idle, kept; /* owned; unless gone */
 };

@@ -71,6 +71,7 @@ bool reap_round_has_room(const struct reap_round *round, size_t key_len) {
 enum rd_err reap_round_add(struct reap_round *round, struct resp_slice key, uint16_t partition,
                            const struct object *object, bool gone) {
     struct reap_key added = {.digest = object_digest(object), .partition = partition, .gone = gone};
+    added.expired = gone && object->count > 0;
     added.agreed = true;
     enum rd_err err = blob_new(key.data, key.len, &added.key);
     if (err == RD_OK && !gone)
@@ -288,6 +289,7 @@ static void finish(struct reap *reap) {
         if (round->keys[i].agreed) {
             count++;
             reap->core->stats.tombstones_reaped += round->keys[i].gone;
+            reap->core->stats.expired_reaped += round->keys[i].expired;
             reap->core->stats.vectors_pruned += !round->keys[i].gone;
         }
     end(reap, count > 0);

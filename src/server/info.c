@@ -161,22 +161,25 @@ static void rates(const struct clients *clients, double *commands, double *input
 static enum rd_err info_stats(struct server *server, struct buf *out) {
     const struct server_counters *c = &server->counters;
     double commands, input, output;
+    struct node_stats node;
     rates(server->clients, &commands, &input, &output);
+    node_stats(driver_node(server->driver), &node);
     return buf_printf(
         out,
         "total_connections_received:%llu\r\ntotal_commands_processed:%llu\r\ninstantaneous_ops_per_"
         "sec:%.0f\r\n"
         "total_net_input_bytes:%llu\r\ntotal_net_output_bytes:%llu\r\ninstantaneous_input_kbps:%."
         "2f\r\n"
-        "instantaneous_output_kbps:%.2f\r\nrejected_connections:%llu\r\nexpired_keys:0\r\nevicted_"
+        "instantaneous_output_kbps:%.2f\r\nrejected_connections:%llu\r\nexpired_keys:%"
+        "llu\r\nevicted_"
         "keys:0\r\n"
         "keyspace_hits:%llu\r\nkeyspace_misses:%llu\r\npubsub_channels:0\r\npubsub_patterns:0\r\n"
         "total_error_replies:%llu\r\nclient_query_buffer_limit_disconnections:%llu\r\n"
         "client_output_buffer_limit_disconnections:%llu\r\n",
         ULL(c->connections_received), ULL(c->commands_processed), commands, ULL(c->input_bytes),
-        ULL(c->output_bytes), input, output, ULL(c->connections_rejected), ULL(c->keyspace_hits),
-        ULL(c->keyspace_misses), ULL(c->errors_replied), ULL(c->query_limit_disconnects),
-        ULL(c->output_limit_disconnects));
+        ULL(c->output_bytes), input, output, ULL(c->connections_rejected), ULL(node.expired_reaped),
+        ULL(c->keyspace_hits), ULL(c->keyspace_misses), ULL(c->errors_replied),
+        ULL(c->query_limit_disconnects), ULL(c->output_limit_disconnects));
 }
 
 static enum rd_err info_replication(struct server *server, struct buf *out) {
