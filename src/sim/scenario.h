@@ -107,6 +107,7 @@ void scenario_old_disk_turns_up(struct cluster *c);
 void scenario_counts_for_nothing_until_filled(struct cluster *c);
 void scenario_join_from_stale_source(struct cluster *c);
 void scenario_late_acknowledgement(struct cluster *c);
+void scenario_prune_false_concurrency(struct cluster *c);
 
 /* scenario_background.c: what is done for nobody in particular, beside clients. */
 void scenario_background_beside_clients(struct cluster *c);

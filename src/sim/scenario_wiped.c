@@ -402,3 +402,42 @@ void scenario_late_acknowledgement(struct cluster *c) {
     cluster_await(c, late);
     cluster_stop(&c);
 }
+
+/* ---- prune_false_concurrency ----------------------------------------------------------------- */
+
+#define ROUNDS 20
+
+/* The homes of a key are replaced again and again, and one writer goes on: no vector that was shortened makes siblings, and none stays long. */
+void scenario_prune_false_concurrency(struct cluster *c) {
+    struct world_conf conf;
+    char key[32], value[16];
+    assert(c == NULL);
+    cluster_conf(&conf, 4);
+    conf.node.tombstone_grace_ms = 0;
+    conf.node.trace = false;
+    c = cluster_make(&conf);
+    cluster_form(c);
+    cluster_key_at(c, n123, 3, key);
+    cluster_set(c, 1, key, "v");
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned wiped = 1 + i % 3, writer = 1 + (i + 1) % 3;
+        come_back_empty(c, wiped);
+        for (unsigned k = 0; k < 3; k++) {
+            snprintf(value, sizeof value, "v%u.%u", i, k);
+            cluster_dynset(c, writer, key, value, cluster_get(c, writer, key));
+            cluster_elapse_ms(c, 100);
+        }
+        await_status(c, wiped, MEMBER_MEMBER);
+        cluster_dynset(c, wiped, key, value, cluster_get(c, wiped, key)); /* it issues dots, too */
+    }
+    for (unsigned seconds = 0; seconds < 120; seconds++) {
+        struct op *read = read_with(c, 4, key, 3);
+        cluster_expect_true(c, read->err == RD_OK && read->object.count == 1, "there is one value");
+        if (read->object.version.count <= 6) {
+            cluster_stop(&c);
+            return;
+        }
+        cluster_elapse_ms(c, 1000);
+    }
+    cluster_expect_true(c, false, "the vector has two entries for each home at the most");
+}
