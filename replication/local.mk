@@ -303,6 +303,20 @@ EXTRA_PROGRAMS += tests/fuzz/fuzz_wire
 tests_fuzz_fuzz_wire_LDADD = $(UP_TO_REPLICATION)
 tests_fuzz_fuzz_wire_LDFLAGS = $(FUZZ_LDFLAGS)
 
+EXTRA_DIST += \
+	tests/fuzz/corpus/fuzz_node/places_taken \
+	tests/fuzz/corpus/fuzz_node/reaping \
+	tests/fuzz/corpus/fuzz_wire/born \
+	tests/fuzz/corpus/fuzz_wire/reap_answer \
+	tests/fuzz/corpus/fuzz_wire/reap_check \
+	tests/fuzz/corpus/fuzz_wire/reap_fence \
+	tests/fuzz/corpus/fuzz_wire/reap_replace \
+	tests/fuzz/corpus/fuzz_wire/reap_watch \
+	tests/fuzz/corpus/fuzz_wire/scan \
+	tests/fuzz/corpus/fuzz_wire/tree_roots \
+	tests/fuzz/corpus/fuzz_wire/tree_rows \
+	tests/fuzz/corpus/fuzz_wire/tree_rows_answer
+
 EXTRA_PROGRAMS += tests/fuzz/fuzz_node
 tests_fuzz_fuzz_node_SOURCES = tests/fuzz/fuzz_node.c tests/lib/node_rig.c tests/lib/node_rig.h
 tests_fuzz_fuzz_node_LDADD = $(UP_TO_REPLICATION)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replication/reap_pack.h"
 #include "tests/lib/node_rig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -132,6 +133,68 @@ static struct resp_slice take_node(struct rig *rig, struct input *input) {
                         : (struct resp_slice){0};
 }
 
+/* The birth that the node knows, with records of places taken of the input's choice. */
+static void say_born(struct rig *rig, struct input *input, uint64_t link) {
+    struct wire_msg msg = {.kind = WIRE_BORN};
+    struct buf certificate = {0}, records = {0};
+    if (certificate_encode(&rig->node->birth.certificate, rig->conf.secret, &certificate) != RD_OK)
+        abort();
+    for (uint8_t n = take(input) % 3; n > 0; n--)
+        for (int k = 0; k < 2; k++) {
+            struct resp_slice id = take_node(rig, input);
+            if (id.len > 0 && buf_append(&records, id.data, id.len) != RD_OK)
+                abort();
+        }
+    msg.born.certificate = slice_of(&certificate);
+    msg.born.successors = slice_of(&records);
+    msg.born.wanted = take(input) % 2;
+    rig_say_on(rig, link, &msg);
+    buf_free(&certificate);
+    buf_free(&records);
+}
+
+/* What the driver of a round of reaping says, or one who takes part. */
+static void reap_frame(struct rig *rig, struct input *input, uint64_t link) {
+    static const enum wire_kind kinds[] = {WIRE_REAP_WATCH, WIRE_REAP_CHECK, WIRE_REAP_REPLACE,
+                                           WIRE_REAP_ANSWER, WIRE_REAP_FENCE};
+    struct wire_msg msg = {.kind = kinds[take(input) % 5]};
+    struct buf items = {0}, vector = {0};
+    struct version kept = {0};
+    size_t taken;
+    enum rd_err err = RD_OK;
+    for (uint8_t n = take(input) % 3; n > 0; n--) {
+        if (msg.kind == WIRE_REAP_WATCH) {
+            struct reap_wish wish = {take_key(input), take(input), take(input) % 2 == 0};
+            err = reap_pack_wish(&items, &wish);
+        } else if (msg.kind == WIRE_REAP_REPLACE) {
+            make_vector(input, &vector);
+            err = version_decode(buf_data(&vector), buf_len(&vector), &kept, &taken);
+            if (err == RD_OK)
+                err = reap_pack_vector(&items, take(input) % 3, &kept);
+            version_free(&kept);
+            buf_reset(&vector, 0);
+        }
+        if (err != RD_OK)
+            abort();
+    }
+    if (msg.kind == WIRE_REAP_ANSWER) {
+        msg.reap_answer.id = take(input) % 4;
+        msg.reap_answer.step = take(input) % 5;
+        msg.reap_answer.err = take(input) % 2 == 0 ? RD_OK : take(input) % RD_ERR_COUNT;
+        msg.reap_answer.states = take_bytes(input, take(input) % 4);
+        msg.reap_answer.fences = take_bytes(input, take(input) % 64);
+    } else if (msg.kind == WIRE_REAP_FENCE) {
+        msg.fence.start = take(input) % 3;
+        msg.fence.number = take(input);
+    } else {
+        msg.reap.id = 1 + take(input) % 3;
+        msg.reap.items = slice_of(&items);
+    }
+    rig_say_on(rig, link, &msg);
+    buf_free(&items);
+    buf_free(&vector);
+}
+
 /* A frame of any other kind, whose numbers are likely and whose bytes are the input's. */
 static void other_frame(struct rig *rig, struct input *input, uint64_t link) {
     struct wire_msg msg = {.kind = (enum wire_kind)(take(input) % WIRE_KINDS)};
@@ -237,11 +300,17 @@ static void client(struct rig *rig, struct input *input) {
     buf_free(&token);
 }
 
+/* True if both ends still hold places: else the handshake comes to no good end. */
+static bool may_come(const struct rig *rig, unsigned peer) {
+    struct node_id id = rig_id(peer);
+    return !rig->node->birth.gone && certificate_has_holder(&rig->node->birth.certificate, &id);
+}
+
 static void act(struct rig *rig, struct input *input) {
     static const enum rd_err errors[] = {RD_OK, RD_OK, RD_OK, RD_EIO, RD_ECORRUPT};
     uint8_t action = take(input);
     unsigned peer = 1 + (action >> 7);
-    switch (action % 11) {
+    switch (action % 13) {
     case 0:
     case 1:
     case 2:
@@ -270,12 +339,22 @@ static void act(struct rig *rig, struct input *input) {
         else
             rig_turn_end(rig);
         break;
+    case 10:
+        if (rig->peers[peer] != 0)
+            say_born(rig, input, rig->peers[peer]);
+        break;
+    case 11:
+        if (rig->peers[peer] != 0)
+            reap_frame(rig, input, rig->peers[peer]);
+        break;
     case 9:
         rig_elapse(rig, take(input) % 4 * 50);
         break;
     default:
-        if (rig->peers[peer] == 0)
+        if (rig->peers[peer] == 0 && may_come(rig, peer))
             rig_link(rig, peer, true);
+        else if (rig->peers[peer] == 0)
+            break;
         else if ((action & 64) != 0)
             rig_cut(rig, peer);
     }
