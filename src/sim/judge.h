@@ -20,6 +20,8 @@
  *   known: surely if W+W>N.
  * - An expired value may be gone, and may be seen (replies carry it, readers hide it). One that
  *   expires must be there until then where all clocks are exact.
+ * - A write with W=1 (check_accepted.c) may find no quorum where disks are slow, full or fail, where hints have little room, and where it has
+ *   a context, which may name a dot that only a node that is away knows.
  * - Sums (check_sums.c): an acknowledged read-modify-write must be in the value where no fault parts nodes
  *   that run; under sloppy quorums only if every one of the key that may have happened rests on homes.
  * - What acknowledgements rest on (sim/check_kept): rows that a fault destroyed, or whose disk is away,

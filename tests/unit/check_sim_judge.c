@@ -659,6 +659,20 @@ START_TEST(a_write_of_one_finds_its_quorum) {
 }
 END_TEST
 
+/* What readers hide may be left somewhere. Until then it may not come back. */
+START_TEST(what_has_expired_may_be_left) {
+    for (int late = 0; late < 2; late++) {
+        uint64_t from_us = late ? 3000000 : 100;
+        struct op *first =
+            add_value((struct op){.expires_ms = CLOCK_EPOCH_US / 1000 + 2000}, 1, 2, RD_OK);
+        set(3, 4);
+        get(from_us, from_us + 1, first, NULL);
+        ck_assert_int_eq(strncmp(verdict(SIBLINGS, NULL), "returned: ", 10) == 0, !late);
+        teardown();
+    }
+}
+END_TEST
+
 START_TEST(losses_count_machines) {
     ck_assert_uint_eq(losses_count(&losses, 0, 0, UINT64_MAX), 0);
     for (uint32_t node = 0; node < 64; node++) {
@@ -721,6 +735,7 @@ int main(void) {
     tcase_add_test(tcase, a_retry_has_no_bytes_of_its_own);
     tcase_add_test(tcase, vectors_are_bounded_by_writes);
     tcase_add_test(tcase, siblings_are_bounded_by_their_limit);
+    tcase_add_test(tcase, what_has_expired_may_be_left);
     tcase_add_test(tcase, a_write_of_one_finds_its_quorum);
     tcase = group(suite, "losses");
     tcase_add_test(tcase, losses_count_machines);
