@@ -116,6 +116,29 @@ END_TEST
 
 /* ---- what is left ---------------------------------------------------------------------------- */
 
+/* The reaper may have come between the look and the read; what it forgot does not come into being. */
+START_TEST(a_tombstone_may_be_forgotten_meanwhile) {
+    struct buf violation = {0};
+    struct left left = {0};
+    struct context all = {0};
+    struct op read = {.tag = 1, .answered = true, .key = mem_blob("k", 1)};
+    add(&left.merged, 1, 5, "v");
+    mem_must(version_copy(&left.merged.version, &all.version));
+    mem_must(object_remove(&left.merged, &all, 6, NULL));
+    ck_assert(left.merged.count == 0 && !object_is_empty(&left.merged));
+    check_left(&left, &read, &violation);
+    ck_assert(is_empty(&violation));
+    struct object shown = left.merged;
+    left.merged = read.object;
+    read.object = shown;
+    check_left(&left, &read, &violation);
+    ck_assert(says(&violation, "lie: "));
+    version_free(&all.version);
+    object_free(&read.object);
+    blob_unref(read.key);
+}
+END_TEST
+
 START_TEST(a_read_shows_what_is_left) {
     struct buf violation = {0};
     struct left left = {0};
@@ -313,6 +336,7 @@ int main(void) {
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("left");
     tcase_add_test(tcase, a_read_shows_what_is_left);
+    tcase_add_test(tcase, a_tombstone_may_be_forgotten_meanwhile);
     tcase_add_test(tcase, damaged_is_not_absent);
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("stores");
