@@ -46,7 +46,7 @@ static uint32_t healthy_homes(const struct write_targets *to) {
 }
 
 static bool is_filling(const struct coordinator *co, uint16_t member) {
-    return member_is_filling(&co->members->items[member]) && !RD_PLANTED(co->core, FILLING_COUNTED);
+    return member_is_filling(&co->members->items[member]);
 }
 
 /* How many fallbacks may count. */
