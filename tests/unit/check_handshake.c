@@ -227,7 +227,7 @@ static struct stranger meet_empty(unsigned i, uint64_t dial) {
 
 static uint64_t dial_of(uint16_t port) {
     for (size_t i = rig.dial_count; i > 0; i--)
-        if (rig.dials[i - 1].dial.to.port == port)
+        if (rig.dials[i - 1].dial.port == port)
             return rig.dials[i - 1].dial.dial;
     return 0;
 }
