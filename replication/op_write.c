@@ -540,7 +540,7 @@ static void stop_catching(struct coordinator *co, struct request *request) {
     struct op_write *op = &request->write;
     for (uint8_t i = 0; i < op->to.count; i++) {
         struct write_target *target = &op->to.all[i];
-        if (!target->asked || target->answered || coordinator_waited(co, target->asked_us, 4) == 0)
+        if (!target->asked || target->answered || !coordinator_waited(co, target->asked_us, 4))
             continue;
         target->answered = true;
         op->silent += op->listed > 0 || i < op->to.home_count;

@@ -81,6 +81,11 @@ bool peers_reachable(const struct peers *peers, uint16_t member) {
     return best_link(peers, member) != NULL;
 }
 
+bool peers_healthy(const struct peers *peers, uint16_t member) {
+    return peers_reachable(peers, member) &&
+           watch_is_healthy(&peers->failure, &peers->peers[member].watch);
+}
+
 uint64_t peers_link_to(const struct peers *peers, uint16_t member) {
     const struct link *link = best_link(peers, member);
     return link != NULL ? link->id : 0;

@@ -8,11 +8,6 @@ static uint64_t now_us(const struct peers *peers) {
     return peers->core->now.mono_us;
 }
 
-bool peers_healthy(const struct peers *peers, uint16_t member) {
-    return peers_reachable(peers, member) &&
-           watch_is_healthy(&peers->failure, &peers->peers[member].watch);
-}
-
 void peers_missed(struct peers *peers, uint16_t member, uint64_t asked_us) {
     if (member < peers->peer_count)
         watch_missed(&peers->failure, &peers->peers[member].watch, asked_us);
